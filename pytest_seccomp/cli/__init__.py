@@ -1,0 +1,1 @@
+"""The commands of `pytest-seccomp`, one file each."""

@@ -1,0 +1,1 @@
+"""The recorder: the process that receives the kernel's events, and the client that talks to it."""

@@ -1,0 +1,1 @@
+"""The ways to see system calls, one file each."""

@@ -1,0 +1,1 @@
+"""The data: traces, their files, merging them. Knows nothing of pytest and of processes."""
