@@ -139,6 +139,11 @@ def test_the_newest_calls(arch: Architecture) -> None:
 
 
 @pytest.mark.usefixtures("table_alone")
+def test_the_newest_calls_of_x32() -> None:
+    assert {number: name_of(X86_64.audit_arch, X32_BIT | number) for number in NEWEST} == NEWEST
+
+
+@pytest.mark.usefixtures("table_alone")
 @pytest.mark.parametrize(
     ("arch", "last", "unassigned"),
     [
