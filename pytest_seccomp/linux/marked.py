@@ -1,0 +1,157 @@
+"""System calls of our own in a traced thread, recognised by a cookie in an argument that the kernel ignores.
+
+The filter of the `notify` backend lets a call through whose fifth argument is the cookie of the run, and the recorder
+takes such a prctl for a marker: neither is in any trace.
+"""
+
+import ctypes
+import errno
+import functools
+import gc
+import operator
+import os
+import signal
+import socket
+import struct
+from collections import deque
+from typing import ClassVar
+
+from pytest_seccomp.linux import raw, seccomp
+from pytest_seccomp.linux.architecture import NativeArchitecture, native
+from pytest_seccomp.linux.raw import Word
+
+MARKER_OPTION = 0x7FFFFFFF
+"""An operation that prctl(2) does not have: where nobody answers in its place, the kernel says EINVAL."""
+
+COOKIE_ARGUMENT = 4
+"""Index of the argument that carries the cookie; sendmsg, recvmsg and an unknown prctl ignore it."""
+
+_SCM_RIGHTS_LENGTH = 20
+_CONTROL_LENGTH = 24
+_DESCRIPTOR_OFFSET = 16
+
+
+class _IoVec(ctypes.Structure):
+    _fields_: ClassVar = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+
+class _Message(ctypes.Structure):
+    """struct user_msghdr, as the kernel has it; musl's own struct msghdr differs in the types, not in the layout."""
+
+    _fields_: ClassVar = [
+        ("name", ctypes.c_void_p),
+        ("name_length", ctypes.c_uint),
+        ("iov", ctypes.POINTER(_IoVec)),
+        ("iov_length", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_uint),
+    ]
+
+
+class MarkedCalls:
+    """The calls that carry one cookie (62 bits, random)."""
+
+    def __init__(self, cookie: int) -> None:
+        self._architecture: NativeArchitecture = native()
+        self._cookie = Word(cookie)
+        self._zero = Word(0)
+        self._syscall = raw.function()
+        self._prctl = Word(self._architecture.prctl)
+        self._option = Word(MARKER_OPTION)
+
+    def mark(self, label: int, operation: int) -> int | None:
+        """Make the marker call with two numbers for the recorder.
+
+        Returns the recorder's answer (0 or more), or None where no recorder answered.
+        """
+        while True:
+            result: int = self._syscall(
+                self._prctl, self._option, Word(label), Word(operation), self._zero, self._cookie, self._zero
+            )
+            if result >= 0:
+                return result
+            # A signal can interrupt the call until the recorder has received it
+            if ctypes.get_errno() != errno.EINTR:
+                return None
+
+    def send(self, descriptor: int, data: bytes) -> int:
+        """Send what fits into the socket's buffer now; returns the number of bytes. Raises OSError, BlockingIOError."""
+        return self._message_call(
+            "sendmsg", self._architecture.sendmsg, descriptor, ctypes.c_char_p(data), len(data),
+            socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL,
+        )  # fmt: skip
+
+    def receive(self, descriptor: int, size: int) -> bytes:
+        """Receive at most `size` bytes, waiting for the first; empty at the end of the stream. Raises OSError."""
+        buffer = ctypes.create_string_buffer(size)
+        length = self._message_call("recvmsg", self._architecture.recvmsg, descriptor, buffer, size, 0)
+        return buffer.raw[:length]
+
+    def _message_call(
+        self, name: str, number: int, descriptor: int, buffer: object, size: int, flags: int
+    ) -> int:
+        vector = _IoVec(ctypes.cast(buffer, ctypes.c_void_p), size)  # type: ignore[arg-type]
+        message = _Message(None, 0, ctypes.pointer(vector), 1, None, 0, 0)
+        while True:
+            result: int = self._syscall(
+                Word(number), Word(descriptor), ctypes.byref(message), Word(flags), self._zero, self._cookie, self._zero
+            )
+            if result >= 0:
+                return result
+            error = raw.last_error(name)
+            if not raw.interrupted(error):
+                raise error
+
+    def install_and_hand_over(self, program: bytes, flags: int, descriptor: int) -> int:
+        """Install a filter with a listener in the calling thread and send the listener, with one byte, over a socket.
+
+        Returns the number of the listener in this process, to be closed by the caller once its calls are answered.
+        Raises OSError (of seccomp: EBUSY where an outer filter has a listener, EACCES without no_new_privs and
+        CAP_SYS_ADMIN) with nothing installed.
+
+        From the install on this thread stops at its next system call until a supervisor has the listener. So no byte
+        code may run in between, and no signal handler: giving up the GIL is a futex, a handler is Python. Both calls
+        are made inside one iteration in C with all signals blocked; the result of the first is written into the
+        message of the second by its restype.
+        """
+        code = seccomp.FilterProgram(program)
+        payload = ctypes.create_string_buffer(b"L", 1)
+        control = ctypes.create_string_buffer(_CONTROL_LENGTH)
+        struct.pack_into("=Qii", control, 0, _SCM_RIGHTS_LENGTH, socket.SOL_SOCKET, socket.SCM_RIGHTS)
+        vector = _IoVec(ctypes.cast(payload, ctypes.c_void_p), 1)
+        message = _Message(
+            None, 0, ctypes.pointer(vector), 1, ctypes.cast(control, ctypes.c_void_p), _CONTROL_LENGTH, 0
+        )
+        install, send = raw.function(), raw.function()
+        install.restype = functools.partial(struct.pack_into, "=i", control, _DESCRIPTOR_OFFSET)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        steps = [
+            functools.partial(signal.pthread_sigmask, signal.SIG_SETMASK, signal.valid_signals()),
+            functools.partial(
+                install, Word(self._architecture.seccomp), Word(seccomp.SET_MODE_FILTER), Word(flags),
+                ctypes.byref(code), self._zero, self._zero, self._zero,
+            ),
+            ctypes.get_errno,
+            functools.partial(
+                send, Word(self._architecture.sendmsg), Word(descriptor), ctypes.byref(message), self._zero,
+                self._zero, self._cookie, self._zero,
+            ),
+        ]  # fmt: skip
+        results: deque[int] = deque(maxlen=2)
+        calls = map(operator.call, steps)
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            results.extend(calls)
+        finally:
+            if collecting:
+                gc.enable()
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        listener: int = struct.unpack_from("=i", control, _DESCRIPTOR_OFFSET)[0]
+        install_error, sent = results
+        if listener < 0:
+            raise OSError(install_error, os.strerror(install_error), "seccomp")
+        if sent != 1:
+            raise raw.last_error("sendmsg")
+        return listener

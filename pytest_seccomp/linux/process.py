@@ -1,0 +1,73 @@
+"""Watching a process that is no child of ours, and what /proc says of our own.
+
+No ctypes here: the recorder uses this file. Sources: pidfd_open(2), proc_pid_stat(5), proc_pid_status(5),
+capabilities(7).
+"""
+
+import os
+import select
+
+CAP_SYS_ADMIN = 21
+
+LOOK_MS = 200
+"""How often to look after a process that has no pidfd, in milliseconds."""
+
+
+class Watched:
+    """A process, watched by a pidfd (Linux 5.3) or, where a container's filter or an old build of Python does not give
+    one, by looking into /proc.
+
+    `descriptor` is the pidfd, readable from the process's end on, or None.
+    """
+
+    __slots__ = ("_gone", "_pid", "descriptor")
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._gone = False
+        self.descriptor: int | None = None
+        try:
+            self.descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._gone = True
+        except (AttributeError, OSError):
+            pass  # no such function in this build, or refused: gone() looks into /proc
+
+    def gone(self) -> bool:
+        """Whether the process has ended; a zombie has."""
+        if not self._gone:
+            if self.descriptor is None:
+                self._gone = not _is_alive(self._pid)
+            else:
+                poll = select.poll()
+                poll.register(self.descriptor, select.POLLIN)
+                self._gone = bool(poll.poll(0))
+        return self._gone
+
+    def wait_ms(self) -> int | None:
+        """How long to wait in a poll that has the descriptor registered: for ever where it tells of the end."""
+        return LOOK_MS if self.descriptor is None else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The second field is the name in parentheses and may hold anything, parentheses too
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except OSError:
+        return False
+
+
+def status_field(name: str) -> str | None:
+    """A field of /proc/self/status, None where there is none."""
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            key, _, value = line.partition(":")
+            if key == name:
+                return value.strip()
+    return None
+
+
+def has_capability(number: int) -> bool:
+    """Whether this process has a capability (its number in capabilities(7)) in its effective set."""
+    return bool(int(status_field("CapEff") or "0", 16) >> number & 1)

@@ -1,0 +1,299 @@
+"""The `notify` backend: every call of the traced threads stops until the recorder answers that it may go on.
+
+Works as any user, also in a container without privileges: seccomp user notification (seccomp_unotify(2)) with an
+answer of SECCOMP_USER_NOTIF_FLAG_CONTINUE. Exact by construction: a call that was not counted was not made.
+"""
+
+from __future__ import annotations
+
+import _signal  # `signal` and `socket` cost the recorder 13 ms at its start
+import _socket
+import errno
+import fcntl
+import os
+
+from pytest_seccomp.errors import BackendError
+from pytest_seccomp.linux.architecture import native
+from pytest_seccomp.linux.notification import (
+    ANSWER_FLAGS,
+    ANSWER_ID,
+    ANSWER_VALUE,
+    CONTINUE,
+    NOTIFICATION_SIZE,
+    RECV,
+    SEND,
+    WORD_ARGUMENTS,
+    WORD_CALL,
+    WORD_ID,
+    Exchange,
+    nobody_is_traced,
+    wake_up_in_place,
+)
+from pytest_seccomp.recorder import standby
+
+TYPE_CHECKING = False  # of typing, which costs 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from pytest_seccomp.linux.marked import MarkedCalls
+    from pytest_seccomp.recorder.ledger import Counts
+
+    class Host(Protocol):
+        """What supervising needs of the process that it runs in."""
+
+        wakes: list[int]
+        """Signals that came, noted by their handlers."""
+
+        def counts(self, label: int) -> Counts:
+            """Where the calls of a label are counted."""
+
+        def read_messages(self) -> int:
+            """Handle what is on the control socket; returns what the marker call is to return."""
+
+        def woken(self) -> None:
+            """Deal with `wakes` and empty it."""
+
+RING = 1
+"""Operation of a marker: there are messages for the recorder on the control socket."""
+
+
+def watching_filter(cookie: int) -> bytes:
+    """The filter of a traced thread: every call is notified, but for those with the cookie, of which only prctl is.
+
+    So a handed-over listener and messages to the recorder are let through (sendmsg, recvmsg), markers are not.
+    """
+    from pytest_seccomp.linux import seccomp
+    from pytest_seccomp.linux.marked import COOKIE_ARGUMENT
+
+    architecture = native()
+    low, high = seccomp.argument(COOKIE_ARGUMENT)
+    return b"".join(
+        (
+            seccomp.load(low),
+            seccomp.unless_equal(cookie, 9),
+            seccomp.load(high),
+            seccomp.unless_equal(cookie >> 32, 7),
+            seccomp.load(seccomp.OFFSET_ARCH),
+            seccomp.unless_equal(architecture.audit_arch, 5),
+            seccomp.load(seccomp.OFFSET_NUMBER),
+            seccomp.unless_equal(architecture.sendmsg, 1),
+            seccomp.verdict(seccomp.RET_ALLOW),
+            seccomp.unless_equal(architecture.recvmsg, 1),
+            seccomp.verdict(seccomp.RET_ALLOW),
+            seccomp.verdict(seccomp.RET_USER_NOTIF),
+        )
+    )
+
+
+def attach(calls: MarkedCalls, cookie: int, control: int) -> None:
+    """Put the calling thread, and all that it starts from now on, under the filter, and give the recorder at the other
+    end of `control` the listener. Raises BackendError with nothing changed, but for no_new_privs."""
+    from pytest_seccomp.linux import process, seccomp
+
+    flags = seccomp.FLAG_NEW_LISTENER
+    # Without SPEC_ALLOW, kernels before 5.16 slow every filtered thread down by their defences against Spectre.
+    for flag in (seccomp.FLAG_SPEC_ALLOW, seccomp.FLAG_WAIT_KILLABLE_RECV):
+        if seccomp.flag_is_known(flag):
+            flags |= flag
+    try:
+        if not process.has_capability(process.CAP_SYS_ADMIN):
+            seccomp.set_no_new_privs()
+        listener = calls.install_and_hand_over(watching_filter(cookie), flags, control)
+    except OSError as error:
+        raise BackendError(explain(error)) from error
+    os.close(listener)
+
+
+def explain(error: OSError) -> str:
+    """Why the listener could not be installed, and what to do."""
+    if error.errno == errno.EBUSY:
+        return (
+            "backend notify: this process is under another listener already, and the kernel allows one: it was started "
+            "by a traced pytest, a container runtime or a sandbox that uses seccomp notification itself. Run it outside "
+            "of that, or trace only the outer run (-p no:seccomp switches this plugin off for the inner one)"
+        )
+    if error.errno in (errno.ENOSYS, errno.EINVAL):
+        return (
+            f"backend notify: this kernel has no seccomp user notification ({error.strerror}): it needs Linux 5.5 with "
+            "CONFIG_SECCOMP_FILTER; gVisor and other kernels in user space do not have it"
+        )
+    if error.errno in (errno.EPERM, errno.EACCES):
+        return (
+            f"backend notify: seccomp(2) is refused here ({error.strerror}): a container's own profile denies it; allow "
+            "the system call seccomp in that profile"
+        )
+    return f"backend notify: {error.filename or 'seccomp'}: {error.strerror}"
+
+
+class Supervisor:
+    """Receives and answers the calls of the threads under one listener."""
+
+    def __init__(self, listener: int, cookie: int, target: int, host: Host) -> None:
+        self._listener = listener
+        self._cookie = cookie
+        self._target = target
+        self._host = host
+        self._exchange = Exchange()
+        self._standby = 0
+        wake_up_in_place(listener)
+
+    def start_standby(self, close_inherited: Callable[[], None]) -> None:
+        """Start the standby, or another one where it has ended."""
+        self._standby = standby.start(self._listener, self._exchange, self._target, close_inherited)
+
+    def close(self) -> None:
+        """End the standby and let go of the listener, once nobody is traced any more."""
+        os.kill(self._standby, _signal.SIGKILL)
+        os.waitpid(self._standby, 0)
+        os.close(self._listener)
+
+    def is_standby(self, pid: int) -> bool:
+        """Whether a process is the standby."""
+        return pid == self._standby
+
+    def target_is_gone(self) -> None:
+        """The host knows that the target has ended and need not be told again."""
+        self._exchange.status[standby.TARGET_GONE] = 1
+
+    def serve(self, label: int) -> None:
+        """Count and answer until no thread under the filter is left. Calls belong to `label` until the first marker."""
+        host, wakes, exchange, listener, cookie = (
+            self._host, self._host.wakes, self._exchange, self._listener, self._cookie
+        )  # fmt: skip
+        notification, words = exchange.notification, exchange.words
+        answer, answer_words, answer_halves = exchange.answer, exchange.answer_words, exchange.answer_halves
+        answer_halves[ANSWER_FLAGS] = CONTINUE
+        marker = native().prctl | native().audit_arch << 32
+        ioctl, zero, size = fcntl.ioctl, bytes(NOTIFICATION_SIZE), NOTIFICATION_SIZE
+        counts = host.counts(label)
+        while True:
+            notification[:size] = zero
+            try:
+                ioctl(listener, RECV, notification, True)
+            except OSError:
+                # A signal, a caller killed before it was received (ENOENT), or nobody left (ENOENT from Linux 6.11 on)
+                if not wakes and nobody_is_traced(listener):
+                    return
+            else:
+                call = words[WORD_CALL]
+                answer_words[ANSWER_ID] = words[WORD_ID]
+                if call == marker and words[WORD_ARGUMENTS + 4] == cookie:
+                    label = words[WORD_ARGUMENTS + 1]
+                    answer_words[ANSWER_VALUE] = host.read_messages() if words[WORD_ARGUMENTS + 2] == RING else 0
+                    answer_halves[ANSWER_FLAGS] = 0
+                    try:
+                        ioctl(listener, SEND, answer, True)
+                    except OSError:
+                        pass  # ENOENT: interrupted before Linux 5.19, and made again, or killed
+                    answer_words[ANSWER_VALUE] = 0
+                    answer_halves[ANSWER_FLAGS] = CONTINUE
+                    counts = host.counts(label)
+                    continue
+                try:
+                    ioctl(listener, SEND, answer, True)
+                except OSError:
+                    continue  # ENOENT: the call did not take place as notified
+                try:
+                    counts[call] += 1
+                except KeyError:
+                    counts[call] = 1
+            if wakes:
+                host.woken()
+                if nobody_is_traced(listener):
+                    return
+                counts = host.counts(label)
+
+
+_CHECK_CALLS, _CHECK_LABEL, _CHECK_ANSWER = 50, 1, 7
+
+
+class _Check:
+    """The host of a self-check."""
+
+    def __init__(self) -> None:
+        self.wakes: list[int] = []
+        self.by_label: dict[int, dict[int, int]] = {}
+
+    def counts(self, label: int) -> Counts:
+        return self.by_label.setdefault(label, {})
+
+    def read_messages(self) -> int:
+        return _CHECK_ANSWER
+
+    def woken(self) -> None:
+        self.wakes.clear()
+
+
+
+def self_check() -> None:
+    """Trace a child that makes a known number of calls, and count them. Raises BackendError where they are not exactly
+    those. For a process without other threads."""
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    cookie = new_cookie()
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            ours.close()
+            status = _make_known_calls(theirs, cookie)
+        finally:
+            os._exit(status)
+    theirs.close()
+    check = _Check()
+    listener, message = receive_listener(ours)
+    if listener is not None:
+        before = _signal.signal(standby.WAKE_SIGNAL, lambda number, _frame: check.wakes.append(number))
+        try:
+            supervisor = Supervisor(listener, cookie, pid, check)
+            supervisor.start_standby(ours.close)
+            supervisor.serve(0)
+            supervisor.close()
+        finally:
+            _signal.signal(standby.WAKE_SIGNAL, before)
+    ours.close()
+    _, status = os.waitpid(pid, 0)
+    if message:
+        raise BackendError(message)
+    if os.WIFSIGNALED(status):
+        raise BackendError(
+            f"backend notify: a child under the filter was killed by signal {os.WTERMSIG(status)}: this kernel does not "
+            "know seccomp user notification (gVisor answers so)"
+        )
+    counted = check.by_label.get(_CHECK_LABEL, {})
+    if status or counted != {native().audit_arch << 32 | native().ioctl: _CHECK_CALLS}:
+        raise BackendError(
+            f"backend notify: of {_CHECK_CALLS} calls of the self-check {sum(counted.values())} were recorded: another "
+            "seccomp filter or a tracer stands in between"
+        )
+
+
+def _make_known_calls(control: _socket.socket, cookie: int) -> int:
+    from pytest_seccomp.linux import raw
+    from pytest_seccomp.linux.marked import MarkedCalls
+
+    calls = MarkedCalls(cookie)
+    call, number, nowhere = raw.function(), raw.Word(native().ioctl), raw.Word(2**32 - 1)
+    try:
+        attach(calls, cookie, control.fileno())
+    except BackendError as error:
+        control.send(str(error).encode())
+        return 0
+    calls.mark(_CHECK_LABEL, 0)
+    for _ in range(_CHECK_CALLS):
+        call(number, nowhere)
+    return 0 if calls.mark(0, RING) == _CHECK_ANSWER else 1
+
+
+def new_cookie() -> int:
+    """A random number that no argument of a system call is by accident."""
+    return int.from_bytes(os.urandom(8), "little") >> 2
+
+
+def receive_listener(control: _socket.socket) -> tuple[int | None, str]:
+    """What `attach` at the other end has led to: the listener, or a message in its place; neither at the end of the
+    stream."""
+    data, ancillary, _, _ = control.recvmsg(4096, _socket.CMSG_SPACE(4))
+    for _, _, descriptors in ancillary:
+        return int.from_bytes(descriptors[:4], "little"), ""
+    return None, data.decode()

@@ -1,0 +1,79 @@
+"""Messages between pytest and its recorder: tuples of plain values over a stream socket.
+
+marshal, because json costs the recorder 12 ms at its start; both ends are the same interpreter. What becomes JSON in
+the spool is sent as JSON text, so that the recorder need not encode it.
+
+pytest to recorder                     when
+Settings                               first of all
+("begin", base, json members)          a run of a test begins; base is its first label
+("end", base, json members)            its outcome is known
+("collected",)                         collection is over
+("finish",)                            the session is over: write all, answer ("finished", complete, lost, reasons)
+("merged",)                            the session has its files: nothing is left to do when pytest ends
+
+recorder to pytest
+("ready",)                             the backend works here: the listener may come
+("unavailable", reason)                it does not
+("finished", complete, lost, reasons)
+"""
+
+import marshal
+
+Message = tuple[object, ...]
+
+
+class Settings:
+    """What a recorder is to do; the first message.
+
+    `backend` is None where there is nothing to trace, only to merge if the target is killed (an xdist controller).
+    `target` is the pid of pytest, `members` are JSON members of every line of the spool, and `salvage` is the command
+    that merges the spools in place of a killed pytest, None where another process sees to that.
+    """
+
+    __slots__ = ("backend", "cookie", "members", "salvage", "spool", "target")
+
+    def __init__(
+        self, backend: str | None, cookie: int, target: int, spool: str, members: str, salvage: list[str] | None
+    ) -> None:
+        self.backend = backend
+        self.cookie = cookie
+        self.target = target
+        self.spool = spool
+        self.members = members
+        self.salvage = salvage
+
+    def message(self) -> Message:
+        """As it is sent; the constructor takes its parts."""
+        return (self.backend, self.cookie, self.target, self.spool, self.members, self.salvage)
+
+
+_LENGTH = 4
+
+
+def encode(message: Message) -> bytes:
+    """A message as it goes over the socket."""
+    body = marshal.dumps(message)
+    return len(body).to_bytes(_LENGTH, "little") + body
+
+
+class Decoder:
+    """Takes what the socket gives, in pieces of any size, and gives whole messages."""
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that are whole now, in order."""
+        messages: list[Message] = []
+        buffer = self._buffer + data
+        position = 0
+        while len(buffer) - position >= _LENGTH:
+            end = position + _LENGTH + int.from_bytes(buffer[position : position + _LENGTH], "little")
+            if end > len(buffer):
+                break
+            messages.append(marshal.loads(buffer[position + _LENGTH : end]))
+            position = end
+        self._buffer = buffer[position:]
+        return messages
