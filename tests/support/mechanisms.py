@@ -1,0 +1,157 @@
+"""What a test can need of the machine or of who runs it, and how to find out: `@pytest.mark.needs("strace")`.
+
+The probes do not use the code under test: a probe that the plugin itself answers would hide the plugin's own errors as
+skipped tests.
+"""
+
+import ctypes
+import functools
+import os
+import platform
+import shutil
+import struct
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import container
+import i386
+
+CONTAINER_PROFILE = Path("/usr/share/containers/seccomp.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanism:
+    """One thing that a test can need. `missing` returns what is wrong, or None where it is there."""
+
+    name: str
+    missing: Callable[[], str | None]
+    remedy: str = ""
+    root_only: bool = False
+    about_the_user: bool = False
+
+    def excused(self) -> bool:
+        """Whether its absence is due to who runs the tests and not to what the machine lacks: never a failure."""
+        return self.about_the_user or (self.root_only and os.geteuid() != 0)
+
+
+def _root() -> str | None:
+    return None if os.geteuid() == 0 else "not root"
+
+
+def _unprivileged() -> str | None:
+    return None if os.geteuid() != 0 else "run as root"
+
+
+def _command(*argv: str) -> str | None:
+    """Return why `argv` does not succeed, or None."""
+    program = shutil.which(argv[0])
+    if program is None:
+        return f"no {argv[0]} on the PATH"
+    result = subprocess.run([program, *argv[1:]], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if result.returncode == 0:
+        return None
+    return f"`{' '.join(argv)}` failed with exit status {result.returncode}: {result.stderr.strip()[-200:]}"
+
+
+def _strace() -> str | None:
+    return _command("strace", "-f", "-o", os.devnull, "true")
+
+
+def _c_compiler() -> str | None:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "empty.c")
+        source.write_text("#include <linux/seccomp.h>\n#include <stdio.h>\nint main(void) { return 0; }\n")
+        return _command("gcc", "-o", str(source.with_suffix("")), str(source))
+
+
+def _runc() -> str | None:
+    if shutil.which("runc") is None:
+        return "no runc on the PATH"
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = container.write_bundle(Path(folder), container.configuration(["/bin/true"]))
+        result = container.run(bundle)
+    return None if result.returncode == 0 else f"runc does not run a container: {result.stderr.strip()[-300:]}"
+
+
+def _container_profile() -> str | None:
+    return None if CONTAINER_PROFILE.is_file() else f"no {CONTAINER_PROFILE}"
+
+
+def _mount() -> str | None:
+    return _command("unshare", "--mount", "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/mnt")
+
+
+def _i386() -> str | None:
+    if platform.machine() != "x86_64":
+        return f"not x86-64 but {platform.machine()}"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return _command(str(i386.write_program(Path(folder, "i386"), [])))
+        except OSError as error:
+            return f"a 32-bit program does not start: {error}"
+
+
+def _libseccomp() -> str | None:
+    try:
+        ctypes.CDLL("libseccomp.so.2")
+    except OSError as error:
+        return str(error)
+    return None
+
+
+def _listener() -> str | None:
+    """Whether a process may install a filter with a listener: tried in a child, which ends with it."""
+    number = {"x86_64": 317, "aarch64": 277}.get(platform.machine())
+    if number is None:
+        return f"unknown architecture {platform.machine()}"
+    libc = ctypes.CDLL(None, use_errno=True)
+    allow = ctypes.create_string_buffer(
+        struct.pack("HBBI", 0x06, 0, 0, 0x7FFF0000)
+    )  # BPF_RET | BPF_K, SECCOMP_RET_ALLOW
+    program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 1, ctypes.addressof(allow)))  # struct sock_fprog
+    child = os.fork()
+    if child == 0:
+        libc.prctl(
+            38, ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)
+        )  # PR_SET_NO_NEW_PRIVS
+        # SECCOMP_SET_MODE_FILTER with SECCOMP_FILTER_FLAG_NEW_LISTENER: a descriptor, or -1 and errno
+        result = libc.syscall(ctypes.c_long(number), ctypes.c_ulong(1), ctypes.c_ulong(8), program)
+        os._exit(0 if result >= 0 else ctypes.get_errno() & 0xFF)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status == 0:
+        return None
+    return (
+        f"seccomp() refuses a listener: {os.strerror(status)}" if status > 0 else f"seccomp() ends in signal {-status}"
+    )
+
+
+MECHANISMS = {
+    mechanism.name: mechanism
+    for mechanism in (
+        Mechanism("root", _root, about_the_user=True),
+        Mechanism("unprivileged", _unprivileged, about_the_user=True),
+        Mechanism(
+            "listener", _listener, remedy="needs Linux 5.5 and no outer listener or filter that denies seccomp()"
+        ),
+        Mechanism("strace", _strace, remedy="install strace, permit ptrace"),
+        Mechanism("c-compiler", _c_compiler, remedy="install gcc, libc6-dev and linux-libc-dev"),
+        Mechanism("runc", _runc, remedy="install runc", root_only=True),
+        Mechanism("container-profile", _container_profile, remedy="install golang-github-containers-common"),
+        Mechanism("mount", _mount, remedy="needs CAP_SYS_ADMIN, util-linux and mount", root_only=True),
+        Mechanism("i386", _i386, remedy="needs a kernel with 32-bit emulation"),
+        Mechanism("libseccomp", _libseccomp, remedy="install libseccomp2"),
+    )
+}
+
+
+@functools.cache
+def missing(name: str) -> str | None:
+    """Return why the mechanism `name` cannot be used here, with the remedy, or None. KeyError where it is unknown."""
+    mechanism = MECHANISMS[name]
+    reason = mechanism.missing()
+    if reason is None or not mechanism.remedy:
+        return reason
+    return f"{reason} ({mechanism.remedy})"
