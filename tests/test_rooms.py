@@ -31,7 +31,7 @@ def name_of(path: Path) -> str:
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield line and name of each module that the file imports, wherever in it, by a statement or by a name in a string.
+    """Yield line and name of each module that the file imports, wherever in it, by statement or by a name in a string.
 
     `from package import name` counts as an import of package.name, which may be a module.
     """
