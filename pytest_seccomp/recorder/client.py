@@ -37,6 +37,7 @@ class Client:
         self._decoder = protocol.Decoder()
         self._calls = MarkedCalls(cookie)
         self._cookie = cookie
+        self._attached = False
         self.alive = True
         self.label = labels.HARNESS
 
@@ -57,16 +58,17 @@ class Client:
     def attach(self) -> None:
         """Come under the filter, with this thread and all that it starts. Raises BackendError."""
         notify.attach(self._calls, self._cookie, self._descriptor)
+        self._attached = True
         self.mark(labels.HARNESS)
 
     def mark(self, label: int, operation: int = 0) -> None:
         """From here on calls count for another label."""
         self.label = label
-        if self.alive:
+        if self.alive and self._attached:
             self.alive = self._calls.mark(label, operation) is not None
 
     def send(self, *message: object) -> None:
-        """Send a message, which the recorder reads when the next `ring` or `request` tells it to."""
+        """Send a message, which the recorder of a traced process reads when the next `ring` or `request` tells it to."""
         data = protocol.encode(message)
         while data and self.alive:
             try:
@@ -131,8 +133,7 @@ def start(settings: protocol.Settings) -> Client:
         if status:
             raise RecorderError(f"the recorder did not start: {_how_it_ended(status)}")
         ours.sendall(protocol.encode(settings.message()))
-        if settings.backend is not None:
-            client.wait_until_ready()
+        client.wait_until_ready()
     except BaseException:
         client.close()
         raise

@@ -60,16 +60,17 @@ class Recorder:
         self._ledger: Ledger | None = None
 
     def run(self) -> None:
-        """Serve the backend until nobody is traced any more, or without a backend keep watch until pytest has ended."""
+        """Serve the backend until nobody is traced any more, or without a spool keep watch until pytest has ended."""
         settings = self._settings
-        if settings.backend is None:
-            self._keep_watch()
-            return
         backend = importlib.import_module(f"pytest_seccomp.recorder.backends.{settings.backend}")
         try:
             backend.self_check()
         except BackendError as error:
             self._send(("unavailable", str(error)))
+            return
+        if settings.spool is None:
+            self._send(("ready",))
+            self._keep_watch()
             return
         self._ledger = Ledger(Spool(settings.spool), settings.members)
         for number in (WAKE_SIGNAL, _signal.SIGCHLD):
@@ -190,7 +191,7 @@ class Recorder:
         """Write what is there, and have it merged if pytest did not come to that."""
         self.read_messages()
         if self._ledger is not None:
-            self._ledger.close([f"pytest (process {self._settings.target}) ended before its session did"])
+            self._ledger.close([f"{self._settings.name} ended before its session did"])
         if self._salvage is not None:
             self._salvager = os.posix_spawn(self._salvage[0], self._salvage, os.environ)
             self._salvage = None

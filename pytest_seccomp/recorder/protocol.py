@@ -25,26 +25,35 @@ Message = tuple[object, ...]
 class Settings:
     """What a recorder is to do; the first message.
 
-    `backend` is None where there is nothing to trace, only to merge if the target is killed (an xdist controller).
-    `target` is the pid of pytest, `members` are JSON members of every line of the spool, and `salvage` is the command
-    that merges the spools in place of a killed pytest, None where another process sees to that.
+    `target` is the pid of pytest, `name` is what it is called in messages. `spool` is the path of the file to write,
+    None where there is nothing to trace, only to check the backend, and to merge if the target is killed (an xdist
+    controller). `members` are JSON members of every line of the spool. `salvage` is the command that merges the spools
+    in place of a killed pytest, None where another process sees to that.
     """
 
-    __slots__ = ("backend", "cookie", "members", "salvage", "spool", "target")
+    __slots__ = ("backend", "cookie", "members", "name", "salvage", "spool", "target")
 
     def __init__(
-        self, backend: str | None, cookie: int, target: int, spool: str, members: str, salvage: list[str] | None
+        self,
+        backend: str,
+        cookie: int,
+        target: int,
+        name: str,
+        spool: str | None,
+        members: str,
+        salvage: list[str] | None,
     ) -> None:
         self.backend = backend
         self.cookie = cookie
         self.target = target
+        self.name = name
         self.spool = spool
         self.members = members
         self.salvage = salvage
 
     def message(self) -> Message:
         """As it is sent; the constructor takes its parts."""
-        return (self.backend, self.cookie, self.target, self.spool, self.members, self.salvage)
+        return (self.backend, self.cookie, self.target, self.name, self.spool, self.members, self.salvage)
 
 
 _LENGTH = 4

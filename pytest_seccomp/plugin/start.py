@@ -1,0 +1,58 @@
+"""What this process is in the run: the only one, an xdist controller, or one of its workers."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from pytest_seccomp.errors import BackendError, SeccompError
+from pytest_seccomp.plugin.options import Options
+from pytest_seccomp.plugin.owner import Owner
+from pytest_seccomp.plugin.tracing import Tracing
+from pytest_seccomp.plugin.xdist import WORKER_VARIABLE, Assignment, Controller, Worker, distributes
+from pytest_seccomp.recorder.settings import for_traced
+
+
+def start(config: pytest.Config) -> None:
+    """Register what the options ask for. Raises pytest.UsageError where that cannot be had here."""
+    namespace = config.known_args_namespace
+    if namespace.help or namespace.version:
+        return
+    try:
+        _start(config)
+    except SeccompError as error:
+        raise pytest.UsageError(f"pytest-seccomp: {error}") from error
+
+
+def _start(config: pytest.Config) -> None:
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        raise SeccompError("a free-threaded Python cannot be traced: run it with PYTHON_GIL=1")
+    assignment = os.environ.pop(WORKER_VARIABLE, None)
+    if assignment is not None:
+        Worker.start(config, Assignment(**json.loads(assignment)))
+        return
+    options = Options.of(config)
+    owner = Owner.start(config, options)
+
+    def control(backend: str) -> None:
+        Controller.start(config, owner, backend)
+
+    def trace(backend: str) -> None:
+        tracing = Tracing.start(config, for_traced(backend, owner.directory))
+        owner.finish_recording, owner.merged = tracing.finish, tracing.merged
+
+    owner.has_begun(_first_that_works(options.candidates, control if distributes(config) else trace))
+
+
+def _first_that_works(candidates: tuple[str, ...], begin: Callable[[str], None]) -> str:
+    failures = []
+    for backend in candidates:
+        try:
+            begin(backend)
+        except BackendError as error:
+            failures.append(str(error))
+        else:
+            return backend
+    raise BackendError("; ".join(failures))

@@ -1,0 +1,63 @@
+"""What the user reads: a line in the header, and a section at the end."""
+
+import pytest
+
+from pytest_seccomp.linux import process
+from pytest_seccomp.trace.records import Record
+from pytest_seccomp.trace.store import Written
+
+_NO_NEW_PRIVS = "; no_new_privs is set: programs such as sudo and ping do not gain privileges"
+
+
+def header(backend: str, path: str, *, append: bool) -> str:
+    """The line below pytest's own in the header."""
+    restricted = not process.has_capability(process.CAP_SYS_ADMIN)
+    return f"seccomp: backend {backend}, trace {'added ' if append else ''}to {path}{_NO_NEW_PRIVS if restricted else ''}"
+
+
+def success(terminal: pytest.TerminalReporter, backend: str, written: Written) -> None:
+    """What was recorded, where it is, and what is missing. Nothing under -q, unless something is missing."""
+    quiet, verbose = terminal.verbosity < 0, terminal.verbosity > 0
+    if quiet and written.complete and not written.replaced_other:
+        return
+    state = "complete" if written.complete else "INCOMPLETE"
+    colour = {"green": True} if written.complete else {"red": True, "bold": True}
+    terminal.section(f"system calls: {backend}, {state}", **colour)
+    figures = written.figures
+    terminal.line(
+        f"{figures.in_tests + figures.collection:,} calls of {figures.distinct} kinds: {figures.in_tests:,} in "
+        f"{figures.tests:,} tests, {figures.collection:,} in collection; {figures.harness:,} in the harness, left out"
+    )
+    if not written.complete:
+        lost = "an unknown number of" if written.lost is None else f"{written.lost:,}"
+        terminal.line(f"{lost} calls lost:" if written.lost != 0 else "no call was lost, but the run was cut short:")
+        for reason in written.reasons:
+            terminal.line(f"  {reason}")
+    if written.replaced_other:
+        terminal.line(f"{written.path} was written by another run meanwhile, which this one has replaced")
+    if verbose:
+        for line in _table(written.records):
+            terminal.line(line)
+    terminal.line(f"written: {written.path}, {written.tests_path}")
+
+
+def failure(terminal: pytest.TerminalReporter, message: str) -> None:
+    """That there is no trace, and why."""
+    terminal.section("system calls: NOT WRITTEN", red=True, bold=True)
+    terminal.line(message)
+
+
+def _table(records: list[Record]) -> list[str]:
+    rows = [("count", "tests", "collection", "call")]
+    rows += [
+        (f"{record.count:,}", f"{record.tests:,}", f"{record.collection:,}", _call(record))
+        for record in sorted(records, key=lambda record: (-record.count, record.arch, record.syscall))
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return [
+        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows
+    ]
+
+
+def _call(record: Record) -> str:
+    return f"{record.name or record.syscall} ({record.arch})"

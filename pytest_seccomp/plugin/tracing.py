@@ -1,0 +1,168 @@
+"""The hooks of a traced process: they say for whom its system calls count."""
+
+import contextlib
+import json
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from pytest_seccomp.errors import RecorderError
+from pytest_seccomp.plugin.outcome import Outcome
+from pytest_seccomp.recorder import client, labels, protocol
+from pytest_seccomp.recorder.backends import notify
+
+DIED = "the recorder died: what was traced after that is not recorded"
+
+
+class Tracing:
+    """Markers around what counts for a test, for the collection, and for wider fixtures; the rest is the harness's.
+
+    The wrappers are the innermost ones (trylast), so that capturing, logging and reporting are not in a test's trace.
+    """
+
+    def __init__(self, connection: client.Client) -> None:
+        self._client = connection
+        self._base = 0
+        self._nodeid = ""
+        self._rerun = 0
+        self._outcome = Outcome()
+        self._outer: list[int] = []
+
+    @classmethod
+    def start(cls, config: pytest.Config, settings: protocol.Settings) -> "Tracing":
+        """Start a recorder and come under its filter. Raises SeccompError."""
+        connection = client.start(settings)
+        try:
+            connection.attach()
+        except BaseException:
+            connection.close()
+            raise
+        tracing = cls(connection)
+        config.pluginmanager.register(tracing, "seccomp-tracing")
+        config.add_cleanup(connection.close)
+        return tracing
+
+    @property
+    def died(self) -> bool:
+        """Whether the recorder has died."""
+        return not self._client.alive
+
+    @contextlib.contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Calls in here are the collection's."""
+        self._client.mark(labels.COLLECTION)
+        try:
+            yield
+        finally:
+            self._client.mark(labels.HARNESS)
+
+    def finish(self) -> list[str]:
+        """Have the recorder write all that it has. Returns the reasons that it knows for the trace to be incomplete."""
+        try:
+            _, _, _, reasons = self._client.request("finish")
+        except RecorderError:
+            return [DIED]
+        return list(reasons)  # type: ignore[call-overload]
+
+    def merged(self) -> None:
+        """The run has its files, or will have none: nobody has to write them in our place."""
+        self._client.send("merged")
+        self._client.ring()
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_make_collect_report(self) -> Generator[None, object, object]:
+        with self.collecting():
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_collection_modifyitems(self) -> Generator[None, None, None]:
+        with self.collecting():
+            return (yield)
+
+    def pytest_collection_finish(self) -> None:
+        self._client.send("collected")
+        self._client.ring()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        # The label is taken here, not in setup: pytest-forked runs what is inside of this in a child
+        self._nodeid = item.nodeid
+        self._rerun = -1
+        self._next_run()
+        try:
+            return (yield)
+        finally:
+            self._end_run()
+            if self.died and not item.session.shouldstop:
+                item.session.shouldstop = f"pytest-seccomp: {DIED}"
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_setup(self) -> Generator[None, object, object]:
+        if self._outcome.is_known:  # of an earlier run: a plugin runs the test again
+            self._end_run()
+            self._next_run()
+        members = f'"nodeid": {json.dumps(self._nodeid)}, "rerun": {self._rerun}'
+        self._client.send("begin", self._base, members)
+        self._client.mark(self._base + labels.SETUP, notify.RING)
+        try:
+            return (yield)
+        finally:
+            self._client.mark(labels.HARNESS)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self) -> Generator[None, object, object]:
+        self._client.mark(self._base + labels.CALL)
+        try:
+            return (yield)
+        finally:
+            self._client.mark(labels.HARNESS)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self) -> Generator[None, object, object]:
+        self._client.mark(self._base + labels.TEARDOWN)
+        try:
+            return (yield)
+        finally:
+            self._client.mark(labels.HARNESS)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        if fixturedef.scope == "function":
+            return (yield)
+        # Finalizers run from the last to the first: around whatever the fixture itself adds in between
+        fixturedef.addfinalizer(self._leave_shared)
+        self._enter_shared()
+        try:
+            value = yield
+            if fixturedef.argname == "tmp_path_factory" and isinstance(value, pytest.TempPathFactory):
+                # Made when a test first asks for a tmp_path: not for that test alone
+                value.getbasetemp()
+            return value
+        finally:
+            self._leave_shared()
+            fixturedef.addfinalizer(self._enter_shared)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.nodeid == self._nodeid:
+            self._outcome.add(report)
+
+    def _next_run(self) -> None:
+        self._base = labels.next_base(self._base)
+        self._rerun += 1
+        self._outcome = Outcome()
+
+    def _end_run(self) -> None:
+        self._client.send("end", self._base, f'"outcome": {json.dumps(self._outcome.name)}')
+
+    def _enter_shared(self) -> None:
+        label = self._client.label
+        self._outer.append(label)
+        if label >= labels.FIRST_TEST:
+            self._client.mark(self._base + labels.SHARED)
+
+    def _leave_shared(self) -> None:
+        label = self._outer.pop()
+        if label != self._client.label:
+            self._client.mark(label)

@@ -1,0 +1,35 @@
+"""Merging in place of a session that was killed: run by the recorder, which outlives pytest, as a process of its own."""
+
+import json
+import sys
+from dataclasses import asdict
+
+from pytest_seccomp.recorder.spools import SpoolDirectory
+from pytest_seccomp.trace.store import Destination, Run, write_trace
+
+_DESCRIPTION = "run.json"
+_SPOOL_SECONDS = 60.0
+
+_START = "import sys; sys.path[:] = {path!r}; from pytest_seccomp.recorder import salvage; salvage.main({directory!r})"
+
+
+def command(directory: SpoolDirectory) -> list[str]:
+    """The command that merges what is in the directory. It finds its packages where this process finds them."""
+    return [sys.executable, "-I", "-S", "-c", _START.format(path=sys.path, directory=str(directory.path))]
+
+
+def describe(directory: SpoolDirectory, destination: Destination, run: Run, *, append: bool) -> None:
+    """Leave in the directory what the one who merges has to know of the run."""
+    description = {"path": str(destination.path), "append": append, "run": asdict(run)}
+    (directory.path / _DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
+
+
+def main(path: str) -> None:
+    """Merge the spools in a directory, when they are written, and remove it."""
+    directory = SpoolDirectory.at(path)
+    description = json.loads((directory.path / _DESCRIPTION).read_text(encoding="utf-8"))
+    directory.wait_until_written(_SPOOL_SECONDS)
+    run = Run(**description["run"])
+    run.complete, run.reasons = False, ["the session was killed before it had written its trace"]
+    write_trace(Destination.check(description["path"]), run, directory.spools(), append=description["append"])
+    directory.remove()

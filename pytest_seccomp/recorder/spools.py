@@ -1,0 +1,69 @@
+"""The directory in which the recorders of one run write their spools, until the session that owns it merges them."""
+
+import os
+import secrets
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_seccomp.errors import RecorderError
+from pytest_seccomp.recorder import spool
+
+_TOKEN = "token"
+_SUFFIX = ".ndjson"
+
+
+@dataclass(slots=True, frozen=True)
+class SpoolDirectory:
+    """A directory of our own, and the random token in it by which a worker knows that it is the same directory there."""
+
+    path: Path
+    token: str
+
+    @classmethod
+    def create(cls) -> "SpoolDirectory":
+        """A new one, readable by nobody else. Raises RecorderError."""
+        try:
+            path = Path(tempfile.mkdtemp(prefix="pytest-seccomp-"))
+            token = secrets.token_hex(16)
+            (path / _TOKEN).write_text(token)
+        except OSError as error:
+            raise RecorderError(
+                f"no place for the recorder's files in {tempfile.gettempdir()}: {error.strerror}: set TMPDIR"
+            ) from error
+        return cls(path, token)
+
+    @classmethod
+    def find(cls, path: str, token: str) -> "SpoolDirectory | None":
+        """The directory that a controller made, None where it is on another machine or not visible here."""
+        try:
+            if (Path(path) / _TOKEN).read_text() == token:
+                return cls(Path(path), token)
+        except OSError:
+            pass  # another machine, mount namespace or user
+        return None
+
+    @classmethod
+    def at(cls, path: str) -> "SpoolDirectory":
+        """The directory at a path. Raises RecorderError where it is none of ours."""
+        try:
+            return cls(Path(path), (Path(path) / _TOKEN).read_text())
+        except OSError as error:
+            raise RecorderError(f"{path}: not a directory of recorded spools: {error.strerror}") from error
+
+    def new_spool(self, name: str) -> str:
+        """A path for the spool of a recorder; `name` is that of its worker, or of what it traces."""
+        return str(self.path / f"{name}-{secrets.token_hex(4)}{_SUFFIX}")
+
+    def spools(self, name: str = "") -> list[Path]:
+        """The spools that are there, in order; with a name only those of that worker."""
+        return sorted(self.path.glob(f"{name}-*{_SUFFIX}" if name else f"*{_SUFFIX}"))
+
+    def wait_until_written(self, seconds: float) -> list[Path]:
+        """Wait, for some seconds at most, until no spool is written any more. Returns those that still are."""
+        return [Path(path) for path in spool.wait_until_closed([os.fspath(path) for path in self.spools()], seconds)]
+
+    def remove(self) -> None:
+        """Remove it with all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
