@@ -60,6 +60,6 @@ bench: ## measure the cost of tracing, beside other tracers
 	$(BIN)/python benchmarks $(ARGS)
 
 clean: ## remove everything that make has made
-	rm -rf $(VENV) $(VENV)-lowest $(VENV).lock $(VENV)-lowest.lock build dist site
+	rm -rf $(VENV) $(VENV).lock .venv-* build dist site
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
