@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import mechanisms
 import pytest
@@ -31,11 +32,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker; draw the seed, here in the controller, so that all workers collect in one order."""
+    """Register the marker; draw the seed."""
     names = ", ".join(mechanisms.MECHANISMS)
     config.addinivalue_line("markers", f"needs(*names): skip the test where one of these is missing: {names}")
-    if config.option.shuffle == "random":
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        config.option.shuffle = worker["shuffle"]
+    elif config.option.shuffle == "random":
         config.option.shuffle = str(random.SystemRandom().randrange(10**6))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give each xdist worker the controller's seed: they must all collect in one order."""
+    node.workerinput["shuffle"] = node.config.option.shuffle
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -7,8 +7,6 @@ import sysconfig
 from importlib import metadata
 from pathlib import Path
 
-import pytest
-
 import pytest_seccomp
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -28,9 +26,9 @@ def test_the_package_under_test_is_the_installed_one() -> None:
     assert Path(sysconfig.get_path("purelib")).resolve() == INSTALLED.parent, "run the tests with `make test`"
 
 
-def test_processes_started_by_tests_import_the_installed_one(pytester: pytest.Pytester) -> None:
+def test_processes_started_by_tests_import_the_installed_one(tmp_path: Path) -> None:
     code = "import os, pytest_seccomp; print(os.path.dirname(pytest_seccomp.__file__))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert Path(result.stdout.strip()).resolve() == INSTALLED
 
 
