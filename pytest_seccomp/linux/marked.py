@@ -88,9 +88,7 @@ class MarkedCalls:
         length = self._message_call("recvmsg", self._architecture.recvmsg, descriptor, buffer, size, 0)
         return buffer.raw[:length]
 
-    def _message_call(
-        self, name: str, number: int, descriptor: int, buffer: object, size: int, flags: int
-    ) -> int:
+    def _message_call(self, name: str, number: int, descriptor: int, buffer: object, size: int, flags: int) -> int:
         vector = _IoVec(ctypes.cast(buffer, ctypes.c_void_p), size)  # type: ignore[arg-type]
         message = _Message(None, 0, ctypes.pointer(vector), 1, None, 0, 0)
         while True:
@@ -139,7 +137,7 @@ class MarkedCalls:
             ),
         ]  # fmt: skip
         results: deque[int] = deque(maxlen=2)
-        calls = map(operator.call, steps)
+        calls: map[int] = map(operator.call, steps)  # type: ignore[arg-type]
         collecting = gc.isenabled()
         gc.disable()
         try:

@@ -1,4 +1,4 @@
-"""PYTEST_DONT_REWRITE The entry point: options, and the one hook that registers the rest where an option asks for it."""
+"""PYTEST_DONT_REWRITE The entry point: options, and the hook that registers the rest where an option asks for it."""
 
 from collections.abc import Generator
 

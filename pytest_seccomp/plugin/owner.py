@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,8 @@ from pytest_seccomp.plugin import summary
 from pytest_seccomp.plugin.options import Options
 from pytest_seccomp.recorder import salvage
 from pytest_seccomp.recorder.spools import SpoolDirectory
-from pytest_seccomp.trace.store import Destination, Run, Written, write_trace
+from pytest_seccomp.trace.records import Run
+from pytest_seccomp.trace.store import Destination, Written, write_trace
 
 _SPOOL_SECONDS = 10.0
 
@@ -23,7 +25,9 @@ class Owner:
     would merge in our place that there is nothing left to do.
     """
 
-    def __init__(self, config: pytest.Config, options: Options, destination: Destination, directory: SpoolDirectory) -> None:
+    def __init__(
+        self, config: pytest.Config, options: Options, destination: Destination, directory: SpoolDirectory
+    ) -> None:
         self.options = options
         self._config = config
         self.directory = directory
@@ -39,7 +43,7 @@ class Owner:
     @classmethod
     def start(cls, config: pytest.Config, options: Options) -> "Owner":
         """Check that PATH can be written, before anything runs. Raises SeccompError."""
-        destination = Destination.check(options.path)
+        destination = Destination.check(Path(options.path), append=options.append)
         directory = SpoolDirectory.create()
         owner = cls(config, options, destination, directory)
         config.add_cleanup(owner.clean_up)

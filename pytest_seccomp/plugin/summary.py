@@ -11,8 +11,8 @@ _NO_NEW_PRIVS = "; no_new_privs is set: programs such as sudo and ping do not ga
 
 def header(backend: str, path: str, *, append: bool) -> str:
     """The line below pytest's own in the header."""
-    restricted = not process.has_capability(process.CAP_SYS_ADMIN)
-    return f"seccomp: backend {backend}, trace {'added ' if append else ''}to {path}{_NO_NEW_PRIVS if restricted else ''}"
+    text = f"seccomp: backend {backend}, trace {'added ' if append else ''}to {path}"
+    return text if process.has_capability(process.CAP_SYS_ADMIN) else text + _NO_NEW_PRIVS
 
 
 def success(terminal: pytest.TerminalReporter, backend: str, written: Written) -> None:
@@ -21,8 +21,7 @@ def success(terminal: pytest.TerminalReporter, backend: str, written: Written) -
     if quiet and written.complete and not written.replaced_other:
         return
     state = "complete" if written.complete else "INCOMPLETE"
-    colour = {"green": True} if written.complete else {"red": True, "bold": True}
-    terminal.section(f"system calls: {backend}, {state}", **colour)
+    terminal.section(f"system calls: {backend}, {state}", green=written.complete, red=not written.complete)
     figures = written.figures
     terminal.line(
         f"{figures.in_tests + figures.collection:,} calls of {figures.distinct} kinds: {figures.in_tests:,} in "
@@ -38,12 +37,12 @@ def success(terminal: pytest.TerminalReporter, backend: str, written: Written) -
     if verbose:
         for line in _table(written.records):
             terminal.line(line)
-    terminal.line(f"written: {written.path}, {written.tests_path}")
+    terminal.line(f"written: {written.path}, {written.tests}")
 
 
 def failure(terminal: pytest.TerminalReporter, message: str) -> None:
     """That there is no trace, and why."""
-    terminal.section("system calls: NOT WRITTEN", red=True, bold=True)
+    terminal.section("system calls: NOT WRITTEN", red=True)
     terminal.line(message)
 
 
@@ -54,9 +53,7 @@ def _table(records: list[Record]) -> list[str]:
         for record in sorted(records, key=lambda record: (-record.count, record.arch, record.syscall))
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return [
-        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows
-    ]
+    return ["  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows]
 
 
 def _call(record: Record) -> str:

@@ -59,10 +59,10 @@ class Tracing:
     def finish(self) -> list[str]:
         """Have the recorder write all that it has. Returns the reasons that it knows for the trace to be incomplete."""
         try:
-            _, _, _, reasons = self._client.request("finish")
+            reasons = self._client.request("finish")[3]
         except RecorderError:
             return [DIED]
-        return list(reasons)  # type: ignore[call-overload]
+        return [str(reason) for reason in reasons]  # type: ignore[attr-defined]
 
     def merged(self) -> None:
         """The run has its files, or will have none: nobody has to write them in our place."""
@@ -97,12 +97,13 @@ class Tracing:
                 item.session.shouldstop = f"pytest-seccomp: {DIED}"
 
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_setup(self) -> Generator[None, object, object]:
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         if self._outcome.is_known:  # of an earlier run: a plugin runs the test again
             self._end_run()
             self._next_run()
-        members = f'"nodeid": {json.dumps(self._nodeid)}, "rerun": {self._rerun}'
-        self._client.send("begin", self._base, members)
+        # pytest-rerunfailures counts on where another worker has crashed
+        rerun = max(self._rerun, getattr(item, "execution_count", 1) - 1)
+        self._client.send("begin", self._base, json.dumps(self._nodeid), rerun)
         self._client.mark(self._base + labels.SETUP, notify.RING)
         try:
             return (yield)
@@ -154,7 +155,7 @@ class Tracing:
         self._outcome = Outcome()
 
     def _end_run(self) -> None:
-        self._client.send("end", self._base, f'"outcome": {json.dumps(self._outcome.name)}')
+        self._client.send("end", self._base, json.dumps(self._outcome.name))
 
     def _enter_shared(self) -> None:
         label = self._client.label

@@ -68,7 +68,7 @@ class Client:
             self.alive = self._calls.mark(label, operation) is not None
 
     def send(self, *message: object) -> None:
-        """Send a message, which the recorder of a traced process reads when the next `ring` or `request` tells it to."""
+        """Send a message, which the recorder of a traced process reads at the next `ring` or `request`."""
         data = protocol.encode(message)
         while data and self.alive:
             try:

@@ -6,7 +6,7 @@ pytest and in a session of its own; it holds none of pytest's descriptors but th
 
 from __future__ import annotations
 
-import _signal  # `signal` and `socket` cost 13 ms at start
+import _signal  # type: ignore[import-not-found]  # `signal` and `socket` cost 13 ms at start
 import _socket
 import importlib
 import os
@@ -72,7 +72,7 @@ class Recorder:
             self._send(("ready",))
             self._keep_watch()
             return
-        self._ledger = Ledger(Spool(settings.spool), settings.members)
+        self._ledger = Ledger(Spool(settings.spool), settings.worker, f'"{settings.backend}"')
         for number in (WAKE_SIGNAL, _signal.SIGCHLD):
             _signal.signal(number, lambda number, _frame: self.wakes.append(number))
         self._send(("ready",))
@@ -135,10 +135,10 @@ class Recorder:
                 self._salvage = None
             case _ if ledger is None:
                 raise ValueError(f"a message that a recorder without a backend does not know: {message!r}")
-            case ("begin", int(base), str(members)):
-                ledger.begin(base, members)
-            case ("end", int(base), str(members)):
-                ledger.end(base, members)
+            case ("begin", int(base), str(nodeid), int(rerun)):
+                ledger.begin(base, nodeid, rerun)
+            case ("end", int(base), str(outcome)):
+                ledger.end(base, outcome)
             case ("collected",):
                 ledger.collected()
             case ("finish",):
@@ -168,7 +168,9 @@ class Recorder:
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         if not poll.poll(_HANDOVER_SECONDS * 1000):
-            _say(self._settings.target, "pytest-seccomp: error: the hand-over of the listener got stuck; ending pytest\n")
+            _say(
+                self._settings.target, "pytest-seccomp: error: the hand-over of the listener got stuck, ending pytest\n"
+            )
             os.kill(self._settings.target, _signal.SIGKILL)
             return None
         return receive(self._control)[0]
@@ -191,7 +193,7 @@ class Recorder:
         """Write what is there, and have it merged if pytest did not come to that."""
         self.read_messages()
         if self._ledger is not None:
-            self._ledger.close([f"{self._settings.name} ended before its session did"])
+            self._ledger.close([f"pytest (process {self._settings.target}) ended before its session did"])
         if self._salvage is not None:
             self._salvager = os.posix_spawn(self._salvage[0], self._salvage, os.environ)
             self._salvage = None

@@ -5,8 +5,8 @@ the spool is sent as JSON text, so that the recorder need not encode it.
 
 pytest to recorder                     when
 Settings                               first of all
-("begin", base, json members)          a run of a test begins; base is its first label
-("end", base, json members)            its outcome is known
+("begin", base, nodeid, rerun)         a run of a test begins; base is its first label, the nodeid is JSON
+("end", base, outcome)                 its outcome, JSON, is known
 ("collected",)                         collection is over
 ("finish",)                            the session is over: write all, answer ("finished", complete, lost, reasons)
 ("merged",)                            the session has its files: nothing is left to do when pytest ends
@@ -25,35 +25,32 @@ Message = tuple[object, ...]
 class Settings:
     """What a recorder is to do; the first message.
 
-    `target` is the pid of pytest, `name` is what it is called in messages. `spool` is the path of the file to write,
-    None where there is nothing to trace, only to check the backend, and to merge if the target is killed (an xdist
-    controller). `members` are JSON members of every line of the spool. `salvage` is the command that merges the spools
-    in place of a killed pytest, None where another process sees to that.
+    `target` is the pid of pytest. `spool` is the path of the file to write, None where there is nothing to trace, only
+    to check the backend, and to merge if the target is killed (an xdist controller). `worker` is the name of the worker as a JSON value. `salvage` is the command that merges the spools in
+    place of a killed pytest, None where another process sees to that.
     """
 
-    __slots__ = ("backend", "cookie", "members", "name", "salvage", "spool", "target")
+    __slots__ = ("backend", "cookie", "salvage", "spool", "target", "worker")
 
     def __init__(
         self,
         backend: str,
         cookie: int,
         target: int,
-        name: str,
         spool: str | None,
-        members: str,
+        worker: str,
         salvage: list[str] | None,
     ) -> None:
         self.backend = backend
         self.cookie = cookie
         self.target = target
-        self.name = name
         self.spool = spool
-        self.members = members
+        self.worker = worker
         self.salvage = salvage
 
     def message(self) -> Message:
         """As it is sent; the constructor takes its parts."""
-        return (self.backend, self.cookie, self.target, self.name, self.spool, self.members, self.salvage)
+        return (self.backend, self.cookie, self.target, self.spool, self.worker, self.salvage)
 
 
 _LENGTH = 4
@@ -61,7 +58,7 @@ _LENGTH = 4
 
 def encode(message: Message) -> bytes:
     """A message as it goes over the socket."""
-    body = marshal.dumps(message)
+    body = marshal.dumps(message)  # type: ignore[arg-type]
     return len(body).to_bytes(_LENGTH, "little") + body
 
 

@@ -1,11 +1,13 @@
-"""Merging in place of a session that was killed: run by the recorder, which outlives pytest, as a process of its own."""
+"""Merging in place of a session that was killed: run as a process of its own by the recorder, which outlives pytest."""
 
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 from pytest_seccomp.recorder.spools import SpoolDirectory
-from pytest_seccomp.trace.store import Destination, Run, write_trace
+from pytest_seccomp.trace.records import Run
+from pytest_seccomp.trace.store import Destination, write_trace
 
 _DESCRIPTION = "run.json"
 _SPOOL_SECONDS = 60.0
@@ -31,5 +33,6 @@ def main(path: str) -> None:
     directory.wait_until_written(_SPOOL_SECONDS)
     run = Run(**description["run"])
     run.complete, run.reasons = False, ["the session was killed before it had written its trace"]
-    write_trace(Destination.check(description["path"]), run, directory.spools(), append=description["append"])
+    append = description["append"]
+    write_trace(Destination.check(Path(description["path"]), append=append), run, directory.spools(), append=append)
     directory.remove()

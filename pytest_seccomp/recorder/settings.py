@@ -13,7 +13,6 @@ def for_traced(backend: str, directory: SpoolDirectory, worker: str | None = Non
     """For a pytest process that is traced: the only one of its run, which owns the trace, or a worker."""
     return _settings(
         backend,
-        name="pytest" if worker is None else f"worker {worker}",
         spool=directory.new_spool(worker or "pytest"),
         worker=worker,
         salvage=command(directory) if worker is None else None,
@@ -22,18 +21,15 @@ def for_traced(backend: str, directory: SpoolDirectory, worker: str | None = Non
 
 def for_controller(backend: str, directory: SpoolDirectory) -> Settings:
     """For a controller, which is not traced."""
-    return _settings(backend, name="pytest", spool=None, worker=None, salvage=command(directory))
+    return _settings(backend, spool=None, worker=None, salvage=command(directory))
 
 
-def _settings(
-    backend: str, name: str, spool: str | None, worker: str | None, salvage: list[str] | None
-) -> Settings:
+def _settings(backend: str, spool: str | None, worker: str | None, salvage: list[str] | None) -> Settings:
     return Settings(
         backend=backend,
         cookie=secrets.randbits(62),
         target=os.getpid(),
-        name=f"{name} (process {os.getpid()})",
         spool=spool,
-        members=f'"worker": {json.dumps(worker)}, "backend": {json.dumps(backend)}',
+        worker=json.dumps(worker),
         salvage=salvage,
     )

@@ -16,7 +16,7 @@ _SUFFIX = ".ndjson"
 
 @dataclass(slots=True, frozen=True)
 class SpoolDirectory:
-    """A directory of our own, and the random token in it by which a worker knows that it is the same directory there."""
+    """A directory of our own, and the token in it by which a worker knows that it sees the same directory."""
 
     path: Path
     token: str

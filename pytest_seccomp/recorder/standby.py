@@ -8,7 +8,7 @@ wakes it with a signal when pytest has ended.
 
 from __future__ import annotations
 
-import _signal  # `signal` makes enums of what this module has, which costs the recorder 3 ms at its start
+import _signal  # type: ignore[import-not-found]  # `signal` costs the recorder 3 ms at its start
 import os
 import select
 
@@ -19,7 +19,7 @@ TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WAKE_SIGNAL = _signal.SIGUSR1
+WAKE_SIGNAL: int = _signal.SIGUSR1
 
 TARGET_GONE = 0
 """Index in the shared status: the recorder sets it when it has understood that the target is gone."""

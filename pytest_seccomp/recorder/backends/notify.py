@@ -6,7 +6,7 @@ answer of SECCOMP_USER_NOTIF_FLAG_CONTINUE. Exact by construction: a call that w
 
 from __future__ import annotations
 
-import _signal  # `signal` and `socket` cost the recorder 13 ms at its start
+import _signal  # type: ignore[import-not-found]  # `signal` and `socket` cost 13 ms at start
 import _socket
 import errno
 import fcntl
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
         def woken(self) -> None:
             """Deal with `wakes` and empty it."""
+
 
 RING = 1
 """Operation of a marker: there are messages for the recorder on the control socket."""
@@ -110,8 +111,8 @@ def explain(error: OSError) -> str:
     if error.errno == errno.EBUSY:
         return (
             "backend notify: this process is under another listener already, and the kernel allows one: it was started "
-            "by a traced pytest, a container runtime or a sandbox that uses seccomp notification itself. Run it outside "
-            "of that, or trace only the outer run (-p no:seccomp switches this plugin off for the inner one)"
+            "by a traced pytest, or by a container runtime or sandbox that uses seccomp notification itself. Run it "
+            "outside of that, or trace only the outer run (-p no:seccomp switches this plugin off for the inner one)"
         )
     if error.errno in (errno.ENOSYS, errno.EINVAL):
         return (
@@ -120,8 +121,8 @@ def explain(error: OSError) -> str:
         )
     if error.errno in (errno.EPERM, errno.EACCES):
         return (
-            f"backend notify: seccomp(2) is refused here ({error.strerror}): a container's own profile denies it; allow "
-            "the system call seccomp in that profile"
+            f"backend notify: seccomp(2) is refused here ({error.strerror}): a container's own profile denies it; "
+            "allow the system call seccomp in that profile"
         )
     return f"backend notify: {error.filename or 'seccomp'}: {error.strerror}"
 
@@ -225,7 +226,6 @@ class _Check:
         self.wakes.clear()
 
 
-
 def self_check() -> None:
     """Trace a child that makes a known number of calls, and count them. Raises BackendError where they are not exactly
     those. For a process without other threads."""
@@ -257,8 +257,8 @@ def self_check() -> None:
         raise BackendError(message)
     if os.WIFSIGNALED(status):
         raise BackendError(
-            f"backend notify: a child under the filter was killed by signal {os.WTERMSIG(status)}: this kernel does not "
-            "know seccomp user notification (gVisor answers so)"
+            f"backend notify: a child under the filter was killed by signal {os.WTERMSIG(status)}: this kernel does "
+            "not know seccomp user notification (gVisor answers so)"
         )
     counted = check.by_label.get(_CHECK_LABEL, {})
     if status or counted != {native().audit_arch << 32 | native().ioctl: _CHECK_CALLS}:
