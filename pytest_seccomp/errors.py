@@ -6,7 +6,15 @@ class SeccompError(Exception):
 
 
 class BackendError(SeccompError):
-    """A backend cannot trace here: the message says why and names the remedy."""
+    """A backend cannot trace here, for a reason, and that is how to get it."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(reason, remedy)
+        self.reason = reason
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.remedy}"
 
 
 class RecorderError(SeccompError):

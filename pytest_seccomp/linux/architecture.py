@@ -172,8 +172,8 @@ def native() -> NativeArchitecture:
     """
     machine = os.uname().machine
     if sys.maxsize < 2**32:
-        raise BackendError(f"cannot trace from a 32-bit Python (machine {machine}): run pytest with a 64-bit Python")
+        raise BackendError(f"cannot trace from a 32-bit Python (machine {machine})", "run pytest with a 64-bit Python")
     architecture = _NATIVE.get(machine)
     if architecture is None:
-        raise BackendError(f"cannot trace on machine {machine}: x86_64, aarch64 and riscv64 are supported")
+        raise BackendError(f"cannot trace on machine {machine}", "x86_64, aarch64 and riscv64 are supported")
     return architecture

@@ -52,7 +52,7 @@ def _first_that_works(candidates: tuple[str, ...], begin: Callable[[str], None])
         try:
             begin(backend)
         except BackendError as error:
-            failures.append(str(error))
+            failures.append(f"backend {backend}: {error}")
         else:
             return backend
-    raise BackendError("; ".join(failures))
+    raise SeccompError("; ".join(failures))

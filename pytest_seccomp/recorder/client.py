@@ -52,7 +52,7 @@ class Client:
                 raise RecorderError("the recorder ended before it was ready")
             for answer in self._decoder.feed(data):
                 if answer[0] == "unavailable":
-                    raise BackendError(str(answer[1]))
+                    raise BackendError(str(answer[1]), str(answer[2]))
                 return
 
     def attach(self) -> None:

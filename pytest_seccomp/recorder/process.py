@@ -66,7 +66,7 @@ class Recorder:
         try:
             backend.self_check()
         except BackendError as error:
-            self._send(("unavailable", str(error)))
+            self._send(("unavailable", error.reason, error.remedy))
             return
         if settings.spool is None:
             self._send(("ready",))

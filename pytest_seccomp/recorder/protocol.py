@@ -13,7 +13,7 @@ Settings                               first of all
 
 recorder to pytest
 ("ready",)                             the backend works here: the listener may come
-("unavailable", reason)                it does not
+("unavailable", reason, remedy)        it does not
 ("finished", complete, lost, reasons)
 """
 
@@ -26,8 +26,9 @@ class Settings:
     """What a recorder is to do; the first message.
 
     `target` is the pid of pytest. `spool` is the path of the file to write, None where there is nothing to trace, only
-    to check the backend, and to merge if the target is killed (an xdist controller). `worker` is the name of the worker as a JSON value. `salvage` is the command that merges the spools in
-    place of a killed pytest, None where another process sees to that.
+    to check the backend, and to merge if the target is killed (an xdist controller). `worker` is the name of the worker
+    as a JSON value. `salvage` is the command that merges the spools in place of a killed pytest, None where another
+    process sees to that.
     """
 
     __slots__ = ("backend", "cookie", "salvage", "spool", "target", "worker")

@@ -2,10 +2,12 @@
 
 A backend is a module here with these functions:
 
-self_check()              trace a child that makes a known number of calls; raises BackendError where it does not work
-attach(calls, cookie, control)   in pytest: come under the filter; raises BackendError
-receive_listener(control) in the recorder: what attach has sent
-Supervisor                in the recorder: receives the kernel's events until nobody is traced any more
+self_check()     trace a child that makes a known number of calls; raises BackendError where it does not work
+CHECKED          what that has shown where it raises nothing
+notes()          what a user should know of it on this machine
+attach()         in pytest: come under the filter; raises BackendError
+receive_listener()   in the recorder: what attach has sent
+Supervisor       in the recorder: receives the kernel's events until nobody is traced any more
 """
 
 AUTO = "auto"

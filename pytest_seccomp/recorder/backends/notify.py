@@ -55,6 +55,8 @@ if TYPE_CHECKING:
             """Deal with `wakes` and empty it."""
 
 
+REMEDY = "needs Linux 5.5 or newer with CONFIG_SECCOMP_FILTER; gVisor and other kernels in user space do not have it"
+
 RING = 1
 """Operation of a marker: there are messages for the recorder on the control socket."""
 
@@ -102,29 +104,26 @@ def attach(calls: MarkedCalls, cookie: int, control: int) -> None:
             seccomp.set_no_new_privs()
         listener = calls.install_and_hand_over(watching_filter(cookie), flags, control)
     except OSError as error:
-        raise BackendError(explain(error)) from error
+        raise explain(error) from error
     os.close(listener)
 
 
-def explain(error: OSError) -> str:
+def explain(error: OSError) -> BackendError:
     """Why the listener could not be installed, and what to do."""
     if error.errno == errno.EBUSY:
-        return (
-            "backend notify: this process is under another listener already, and the kernel allows one: it was started "
-            "by a traced pytest, or by a container runtime or sandbox that uses seccomp notification itself. Run it "
-            "outside of that, or trace only the outer run (-p no:seccomp switches this plugin off for the inner one)"
+        return BackendError(
+            "this process is under another seccomp listener already, and the kernel allows one: it was started by a "
+            "traced pytest, or by a container runtime or sandbox that uses seccomp notification itself",
+            "run it outside of that, or trace only the outer run (-p no:seccomp switches the inner one off)",
         )
     if error.errno in (errno.ENOSYS, errno.EINVAL):
-        return (
-            f"backend notify: this kernel has no seccomp user notification ({error.strerror}): it needs Linux 5.5 with "
-            "CONFIG_SECCOMP_FILTER; gVisor and other kernels in user space do not have it"
-        )
+        return BackendError(f"this kernel has no seccomp user notification ({error.strerror})", REMEDY)
     if error.errno in (errno.EPERM, errno.EACCES):
-        return (
-            f"backend notify: seccomp(2) is refused here ({error.strerror}): a container's own profile denies it; "
-            "allow the system call seccomp in that profile"
+        return BackendError(
+            f"seccomp(2) is refused here ({error.strerror})",
+            "allow the system call seccomp in the profile of the container or sandbox around it",
         )
-    return f"backend notify: {error.filename or 'seccomp'}: {error.strerror}"
+    return BackendError(f"{error.filename or 'seccomp'}: {error.strerror}", REMEDY)
 
 
 class Supervisor:
@@ -208,6 +207,20 @@ class Supervisor:
 
 _CHECK_CALLS, _CHECK_LABEL, _CHECK_ANSWER = 50, 1, 7
 
+CHECKED = f"of {_CHECK_CALLS} calls of a child {_CHECK_CALLS} were recorded"
+
+
+def notes() -> list[str]:
+    """What there is to know of this backend on this machine."""
+    from pytest_seccomp.linux import process, seccomp
+
+    found = []
+    if not process.has_capability(process.CAP_SYS_ADMIN):
+        found.append("without CAP_SYS_ADMIN no_new_privs is set: sudo, ping and the like gain no privileges in tests")
+    if not seccomp.flag_is_known(seccomp.FLAG_WAIT_KILLABLE_RECV):
+        found.append("before Linux 5.19 a call that a signal interrupts while it is recorded is made again")
+    return found
+
 
 class _Check:
     """The host of a self-check."""
@@ -254,17 +267,14 @@ def self_check() -> None:
     ours.close()
     _, status = os.waitpid(pid, 0)
     if message:
-        raise BackendError(message)
+        raise BackendError(*message.split("\n"))
     if os.WIFSIGNALED(status):
-        raise BackendError(
-            f"backend notify: a child under the filter was killed by signal {os.WTERMSIG(status)}: this kernel does "
-            "not know seccomp user notification (gVisor answers so)"
-        )
+        raise BackendError(f"a child under the filter was killed by signal {os.WTERMSIG(status)}", REMEDY)
     counted = check.by_label.get(_CHECK_LABEL, {})
     if status or counted != {native().audit_arch << 32 | native().ioctl: _CHECK_CALLS}:
         raise BackendError(
-            f"backend notify: of {_CHECK_CALLS} calls of the self-check {sum(counted.values())} were recorded: another "
-            "seccomp filter or a tracer stands in between"
+            f"of {_CHECK_CALLS} calls of the self-check {sum(counted.values())} were recorded",
+            "look for another seccomp filter or a tracer around this process",
         )
 
 
@@ -277,7 +287,7 @@ def _make_known_calls(control: _socket.socket, cookie: int) -> int:
     try:
         attach(calls, cookie, control.fileno())
     except BackendError as error:
-        control.send(str(error).encode())
+        control.send(f"{error.reason}\n{error.remedy}".encode())
         return 0
     calls.mark(_CHECK_LABEL, 0)
     for _ in range(_CHECK_CALLS):
