@@ -1,0 +1,64 @@
+"""The lock under which a trace is replaced: on PATH.lock, never on PATH, which is a new file after each replacement.
+
+filelock leaves its file behind, because removing it is unsafe for those who do not expect it: a process that already
+waits for the file gets its lock although the name is gone, while a third one makes and locks a new file
+(https://github.com/tox-dev/filelock/issues/574). It is safe among those who all do two things: remove it only while
+holding its lock, and look, once the lock is there, whether the name still leads to the file that is locked. Then
+whoever holds the lock holds the file at that name, which nobody else may remove. So no file stays behind in the user's
+directory, unless we are killed at the wrong moment, and such a file does no harm.
+
+The look is ours and goes by the name, because filelock's own, at the link count, is not enough on NFS: there a file
+that is open keeps its last link under another name.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pytest_seccomp.errors import TraceError
+from pytest_seccomp.trace.reading import os_text
+
+PATIENCE = 600.0
+"""Seconds to wait for others. Merging takes seconds at most; the lock of a process that died is free at once."""
+
+
+class _RemovedMeanwhile(Exception):
+    """We hold a lock on a file that is not the one at its name any more."""
+
+
+@contextmanager
+def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold the lock on the file `path`, which exists only for that. TraceError where it cannot be had."""
+
+    def look(descriptor: int) -> None:
+        try:
+            named = os.stat(path, follow_symlinks=False)
+        except FileNotFoundError:
+            raise _RemovedMeanwhile from None
+        if not os.path.samestat(named, os.fstat(descriptor)):
+            raise _RemovedMeanwhile
+
+    lock = FileLock(path, timeout=patience, on_acquired=look)
+    while True:
+        try:
+            lock.acquire()
+            break
+        except _RemovedMeanwhile:
+            continue
+        except Timeout as error:
+            message = (
+                f"{path} has been locked for {patience:g} s: another run still merges, or hangs; end it, run again"
+            )
+            raise TraceError(message) from error
+        except OSError as error:
+            raise TraceError(f"cannot lock {path}: {os_text(error)}: name a place on another file system") from error
+    try:
+        yield
+    finally:
+        # Nothing depends on it, so that it is no error: the directory may have become unwritable, or be gone.
+        with suppress(OSError):
+            path.unlink()
+        lock.release()

@@ -1,0 +1,319 @@
+"""What the files of a trace hold, as objects.
+
+A trace is two files: PATH with one record for each system call, and PATH with `.tests` before its suffix, which has the
+run and one line for each test, each process's collection and its harness. PATH is a pure function of the other one:
+see `totals`.
+
+Every object checks what it is made of and raises ValueError with a short reason; the readers add file and line.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii
+from typing import Any
+
+FORMAT = 1
+"""The format of the tests file that this version writes, and the newest that it reads."""
+
+PHASES = ("setup", "call", "teardown", "shared")
+"""Phases of a test in their order in a file; `shared` is the set-up and tear-down of fixtures wider than a function."""
+
+_INT = (int,)
+_TEXT = (str,)
+_TEXT_OR_NULL = (str, type(None))
+_COUNT_OR_NULL = (int, type(None))
+_BOOL = (bool,)
+_LIST = (list,)
+_OBJECT = (dict,)
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A system call. One object for each within a reader, so that it is compared by identity, which is fast."""
+
+    arch: str
+    number: int
+    name: str | None
+    text: str = field(init=False, repr=False)
+    """The members that a file has for it, without braces."""
+
+    def __post_init__(self) -> None:
+        self.text = f'"syscall": {self.number}, "name": {json.dumps(self.name)}, "arch": {json.dumps(self.arch)}'
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells it from all other calls, and their order in a file."""
+        return self.arch, self.number
+
+    @classmethod
+    def from_object(cls, members: Mapping[str, Any]) -> "Call":
+        """From the members `syscall`, `name` and `arch`."""
+        return cls(
+            arch=take(members, "arch", _TEXT),
+            number=take(members, "syscall", _INT),
+            name=take(members, "name", _TEXT_OR_NULL),
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Counts:
+    """How often a call was made in one line."""
+
+    count: int
+    text: str = field(repr=False)
+    """What follows `"count": ` in a file, up to the brace."""
+
+    @property
+    def phases(self) -> dict[str, int]:
+        """By phase, in their order; empty in the lines that have none (collect, harness)."""
+        found: dict[str, int] = json.loads(f'{{"count": {self.text}}}').get("phases", {})
+        return found
+
+    @classmethod
+    def from_phases(cls, phases: Mapping[str, int]) -> "Counts":
+        """Those of a test, with its phases in their order and without those that made no call."""
+        ordered = {phase: phases[phase] for phase in PHASES if phases.get(phase)}
+        count = sum(ordered.values())
+        return cls(count, f'{count}, "phases": {json.dumps(ordered)}')
+
+    @classmethod
+    def without_phases(cls, count: int) -> "Counts":
+        """Those of a collection or a harness."""
+        return cls(count, str(count))
+
+    @classmethod
+    def from_object(cls, members: Mapping[str, Any]) -> "Counts":
+        """From the members `count` and, in a test's line, `phases`."""
+        count = natural(members, "count")
+        if "phases" not in members:
+            return cls.without_phases(count)
+        phases = take(members, "phases", _OBJECT)
+        for phase in phases:
+            if phase not in PHASES:
+                raise ValueError(f"unknown phase {json.dumps(phase)}")
+            natural(phases, phase)
+        counts = cls.from_phases(phases)
+        if counts.count != count:
+            raise ValueError(f'"count" is {count}, but its phases make {counts.count}')
+        return counts
+
+
+@dataclass(slots=True)
+class Head:
+    """What a line says besides its calls and the test's id: the same for very many lines of a run."""
+
+    kind: str
+    """`test`, `collect` or `harness`."""
+    worker: str | None
+    backend: str
+    complete: bool
+    lost: int | None
+    outcome: str | None = None
+    rerun: int = 0
+    text: str = field(init=False, repr=False, compare=False)
+    """The line between the test's id and its calls; from its beginning where there is no test."""
+
+    def __post_init__(self) -> None:
+        members: dict[str, Any] = {"outcome": self.outcome} if self.kind == "test" else {"kind": self.kind}
+        members["worker"] = self.worker
+        if self.kind == "test":
+            members["rerun"] = self.rerun
+        members |= {"backend": self.backend, "complete": self.complete, "lost": self.lost}
+        opening = ", " if self.kind == "test" else "{"
+        self.text = f'{opening}{json.dumps(members)[1:-1]}, "syscalls": ['
+
+    @classmethod
+    def from_object(cls, members: Mapping[str, Any]) -> "Head":
+        """From a line's members; those of a spool have the same names."""
+        kind = take(members, "kind", _TEXT)
+        if kind not in ("test", "collect", "harness"):
+            raise ValueError(f"unknown kind of line {json.dumps(kind)}")
+        lost = take(members, "lost", _COUNT_OR_NULL)
+        return cls(
+            kind=kind,
+            worker=take(members, "worker", _TEXT_OR_NULL),
+            backend=take(members, "backend", _TEXT),
+            complete=take(members, "complete", _BOOL),
+            lost=None if lost is None else natural(members, "lost"),
+            outcome=take(members, "outcome", _TEXT_OR_NULL) if kind == "test" else None,
+            rerun=natural(members, "rerun") if kind == "test" else 0,
+        )
+
+
+TEST_OPENING = '{"kind": "test", "nodeid": '
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of a tests file: what one test, one process's collection or its harness called."""
+
+    head: Head
+    nodeid: str
+    """Empty where there is no test."""
+    calls: list[tuple[Call, Counts]]
+
+    def format(self) -> str:
+        """The line as the file has it, newline included."""
+        calls = ", ".join([f'{{{call.text}, "count": {counts.text}}}' for call, counts in self.calls])
+        if self.head.kind != "test":
+            return f"{self.head.text}{calls}]}}\n"
+        return f'{TEST_OPENING}{encode_basestring_ascii(self.nodeid)}{self.head.text}{calls}], "sandboxes": []}}\n'
+
+    @classmethod
+    def from_object(cls, members: Mapping[str, Any]) -> "Line":
+        """From a line's members as they stand in a tests file."""
+        head = Head.from_object(members)
+        calls = [(Call.from_object(entry), Counts.from_object(entry)) for entry in entries(members)]
+        return cls(head, take(members, "nodeid", _TEXT) if head.kind == "test" else "", calls)
+
+
+@dataclass(slots=True, frozen=True)
+class Record:
+    """One line of PATH: a system call in the whole trace."""
+
+    syscall: int
+    name: str | None
+    count: int
+    """What the tests made, and `collection`."""
+    arch: str
+    tests: int
+    """In how many runs of a test it was made."""
+    collection: int
+    """What loading conftests and collecting made in that process that made most."""
+    complete: bool = True
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """As the file has it: `complete` is there only where it is false."""
+        found = {name: getattr(self, name) for name in ("syscall", "name", "count", "arch", "tests", "collection")}
+        return found if self.complete else {**found, "complete": False}
+
+    def format(self) -> str:
+        """The line as the file has it, newline included."""
+        return json.dumps(self.members) + "\n"
+
+    @classmethod
+    def from_object(cls, members: Mapping[str, Any]) -> "Record":
+        """From the members of a line of PATH."""
+        record = cls(
+            syscall=take(members, "syscall", _INT),
+            name=take(members, "name", _TEXT_OR_NULL),
+            count=natural(members, "count"),
+            arch=take(members, "arch", _TEXT),
+            tests=natural(members, "tests"),
+            collection=natural(members, "collection"),
+            complete=take(members, "complete", _BOOL) if "complete" in members else True,
+        )
+        if record.collection > record.count:
+            raise ValueError(f'"collection" is {record.collection}, more than "count", which is {record.count}')
+        return record
+
+
+@dataclass(slots=True)
+class Untold:
+    """A line of kind `trace`: the records of a trace whose tests file was not there when it was merged or appended to.
+
+    It keeps the rule that PATH follows from the tests file alone.
+    """
+
+    records: list[Record]
+    complete: bool
+
+    def format(self) -> str:
+        """The line as the file has it, newline included."""
+        records = [record.members for record in self.records]
+        return json.dumps({"kind": "trace", "complete": self.complete, "syscalls": records}) + "\n"
+
+    @classmethod
+    def from_object(cls, members: Mapping[str, Any]) -> "Untold":
+        """From the members of such a line."""
+        return cls([Record.from_object(entry) for entry in entries(members)], take(members, "complete", _BOOL))
+
+
+@dataclass(slots=True)
+class Run:
+    """The line of a run: before the lines of its tests."""
+
+    backend: str
+    complete: bool
+    lost: int | None
+    """Calls that are known to be missing; None where that cannot be known."""
+    exit_status: int
+    selection: list[str]
+    """What pytest was asked to run."""
+    python: str
+    pytest: str
+    kernel: str
+    arch: str
+    workers: int
+    """Of pytest-xdist; 0 without it."""
+    reasons: list[str] = field(default_factory=list)
+    """Why it is incomplete; in the file only where it is."""
+
+    def format(self) -> str:
+        """The line as the file has it, newline included."""
+        members: dict[str, Any] = {"kind": "run", "format": FORMAT}
+        members |= {name: getattr(self, name) for name in _RUN_MEMBERS}
+        if not self.complete:
+            members["reasons"] = self.reasons
+        return json.dumps(members) + "\n"
+
+    @classmethod
+    def from_object(cls, members: Mapping[str, Any]) -> "Run":
+        """From the members of a run's line."""
+        version = take(members, "format", _INT)
+        if version > FORMAT:
+            raise ValueError(f"format {version} is newer than this pytest-seccomp, which reads {FORMAT}: update it")
+        run = cls(**{name: take(members, name, types) for name, types in _RUN_MEMBERS.items()})
+        run.reasons = take(members, "reasons", _LIST) if "reasons" in members else []
+        if not all(type(text) is str for text in (*run.selection, *run.reasons)):
+            raise ValueError('"selection" and "reasons" are lists of texts')
+        return run
+
+
+_RUN_MEMBERS: dict[str, tuple[type, ...]] = {
+    "backend": _TEXT,
+    "complete": _BOOL,
+    "lost": _COUNT_OR_NULL,
+    "exit_status": _INT,
+    "selection": _LIST,
+    "python": _TEXT,
+    "pytest": _TEXT,
+    "kernel": _TEXT,
+    "arch": _TEXT,
+    "workers": _INT,
+}
+
+
+def take(members: Mapping[str, Any], name: str, types: tuple[type, ...]) -> Any:
+    """The member of that name; ValueError where it is missing or of another type (true is no number)."""
+    try:
+        value = members[name]
+    except KeyError:
+        raise ValueError(f'"{name}" is missing') from None
+    if type(value) not in types:
+        raise ValueError(f'"{name}" cannot be {_shortened(value)}')
+    return value
+
+
+def natural(members: Mapping[str, Any], name: str) -> int:
+    """The member of that name, a number from 0 on."""
+    value: int = take(members, name, _INT)
+    if value < 0:
+        raise ValueError(f'"{name}" cannot be {value}')
+    return value
+
+
+def entries(members: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """The objects in the member `syscalls`."""
+    found: list[Any] = take(members, "syscalls", _LIST)
+    for entry in found:
+        if type(entry) is not dict:
+            raise ValueError(f'"syscalls" cannot hold {_shortened(entry)}')
+    return found
+
+
+def _shortened(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"

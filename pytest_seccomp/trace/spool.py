@@ -1,0 +1,187 @@
+"""Spools: what the recorders write during a run, one file each, and what becomes of their lines.
+
+A spool's line has numbers in place of names, and is written without spaces:
+
+    {"kind":"test","nodeid":"t.py::test_a","outcome":"passed","worker":null,"rerun":0,"backend":"notify",
+     "complete":true,"lost":0,"syscalls":[[3221225534,39,{"call":1000}]]}
+
+Its calls are AUDIT_ARCH_* number, system call number, and counts by phase; `collection` and `harness` are the phases of
+the lines of that kind. The last line, `{"kind":"end","complete":true,"lost":0,"reasons":[]}`, proves that there are no
+more. A recorder can be killed and a disk can be full, so that any line may be torn: what can be read is kept, and the
+trace is incomplete.
+
+As in `reading`, each distinct piece of text is parsed once.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_seccomp.linux.syscalls import identify
+from pytest_seccomp.trace.reading import Remembered, exactly, os_text, parse_object, raw_decode
+from pytest_seccomp.trace.records import PHASES, Call, Counts, Head, Line, natural, take
+
+_BUFFER = 1024 * 1024
+_TEST_OPENING = '{"kind":"test","nodeid":'
+
+_PHASES_OF = {"test": PHASES, "collect": ("collection",), "harness": ("harness",)}
+
+_COUNTS = re.compile("".join(rf'(?:,"{phase}":([1-9][0-9]*))?' for phase in PHASES) + "}")
+"""The usual counts of a test, `,"setup":2,"call":7}`, in order and without zeros; anything else goes the long way."""
+
+
+@dataclass(slots=True)
+class End:
+    """A spool's last line."""
+
+    complete: bool
+    lost: int | None
+    reasons: list[str]
+
+    @classmethod
+    def from_object(cls, members: dict[str, Any]) -> "End":
+        """From the members of that line."""
+        lost = take(members, "lost", (int, type(None)))
+        reasons: list[Any] = take(members, "reasons", (list,))
+        return cls(take(members, "complete", (bool,)), lost, [str(reason) for reason in reasons])
+
+
+@dataclass(slots=True)
+class Spool:
+    """A spool while it is read: iterate over it once, then ask how complete it was."""
+
+    path: Path
+    parser: "SpoolParser"
+    complete: bool = True
+    lost: int | None = 0
+    """Calls that are known to be missing; None where that cannot be known. The end speaks of the whole spool: what it
+    says counts, unless its lines say more."""
+    reasons: list[str] = field(default_factory=list)
+
+    def lines(self) -> Iterator[Line]:
+        """Its lines in their order. What cannot be read is noted in `reasons`: the other spools are still worth it."""
+        worker: str | None = None
+        end: End | None = None
+        incomplete = damaged = 0
+        lost: int | None = 0
+        try:
+            with self.path.open("rb", buffering=_BUFFER) as file:
+                for raw in file:
+                    if not raw.endswith(b"\n"):
+                        break  # torn, and the last: the end is missing, which says it all
+                    try:
+                        item = self.parser(raw.decode())
+                    except ValueError:
+                        damaged += 1
+                        continue
+                    if isinstance(item, End):
+                        end = item
+                        continue
+                    worker = item.head.worker
+                    incomplete += not item.head.complete
+                    lost = None if lost is None or item.head.lost is None else lost + item.head.lost
+                    yield item
+        except OSError as error:
+            self.reasons.append(f"cannot read what the recorder wrote to {self.path}: {os_text(error)}")
+        if end is not None:
+            lost = None if lost is None or end.lost is None else max(lost, end.lost)
+        self._judge(end, incomplete, damaged, lost, f"{worker}: " if worker else "")
+
+    def _judge(self, end: End | None, incomplete: int, damaged: int, lost: int | None, of: str) -> None:
+        self.lost = lost
+        if end is None:
+            self.reasons.append(f"{of}the recorder did not come to its end")
+        elif not end.complete:
+            self.reasons += [f"{of}{reason}" for reason in end.reasons or ["the recorder's trace is incomplete"]]
+        if damaged:
+            self.reasons.append(f"{of}what the recorder wrote is damaged in {damaged} places")
+        if incomplete and not self.reasons:
+            self.reasons.append(f"{of}incomplete lines: {incomplete}")
+        if not self.reasons and lost:
+            self.reasons.append(f"{of}calls lost: {lost}")
+        self.complete = not self.reasons
+
+
+class SpoolParser:
+    """Understands the lines of spools. One for all spools of a run: it remembers."""
+
+    __slots__ = ("_calls", "_counts", "_heads")
+
+    def __init__(self) -> None:
+        self._calls = Remembered(_parse_call, most=None)  # whoever adds up keeps them all anyway, one object for each
+        self._counts = Remembered(_parse_counts)
+        self._heads = Remembered(_parse_head)
+
+    def __call__(self, text: str) -> Line | End:
+        """What a line says, its calls sorted by architecture and number; ValueError if it is none of ours."""
+        try:
+            line = self._parse_test(text)
+        except ValueError:  # of another shape, or wrong: the long way finds out which
+            members = parse_object(text)
+            if members.get("kind") == "end":
+                return End.from_object(members)
+            line = self._parse_any(members)
+        line.calls.sort(key=_order)
+        return line
+
+    def _parse_test(self, text: str) -> Line:
+        """A test's line exactly as the recorder writes it, with at least one call; ValueError for any other."""
+        opening, found, rest = text.partition('"syscalls":[[')
+        if not (found and rest.endswith("]]}\n") and opening.startswith(f'{_TEST_OPENING}"')):
+            raise ValueError("of another shape")
+        nodeid, end = raw_decode(opening, len(_TEST_OPENING))
+        calls, counts = self._calls, self._counts
+        pieces = [entry.partition(",{") for entry in rest[:-4].split("],[")]
+        return Line(self._heads[opening[end:]], nodeid, [(calls[call], counts[count]) for call, _, count in pieces])
+
+    def _parse_any(self, members: dict[str, Any]) -> Line:
+        head = Head.from_object(members)
+        nodeid = take(members, "nodeid", (str,)) if head.kind == "test" else ""
+        entries: list[Any] = take(members, "syscalls", (list,))
+        calls: list[tuple[Call, Counts]] = []
+        for entry in entries:
+            if type(entry) is not list or [type(part) for part in entry] != [int, int, dict]:
+                raise ValueError('"syscalls" holds something else than [architecture, number, counts]')
+            audit_arch, number, phases = entry
+            counts = _counts_of(head.kind, phases)
+            if counts.count:
+                calls.append((self._calls[f"{audit_arch},{number}"], counts))
+        return Line(head, nodeid, calls)
+
+
+def _order(entry: tuple[Call, Counts]) -> tuple[str, int]:
+    return entry[0].arch, entry[0].number
+
+
+def _counts_of(kind: str, phases: dict[str, Any]) -> Counts:
+    for phase in phases:
+        if phase not in _PHASES_OF[kind]:
+            raise ValueError(f"a line of kind {kind} has no phase {phase!r}")
+        natural(phases, phase)
+    return Counts.from_phases(phases) if kind == "test" else Counts.without_phases(sum(phases.values()))
+
+
+def _parse_call(text: str) -> Call:
+    audit_arch, number = (int(part) for part in text.split(","))
+    if text != f"{audit_arch},{number}":  # int() takes more than JSON does
+        raise ValueError("of another shape")
+    call = identify(audit_arch, number)
+    return Call(call.arch, call.number, call.name)
+
+
+def _parse_counts(text: str) -> Counts:
+    match = _COUNTS.fullmatch(f",{text}")
+    if match is None:
+        raise ValueError("of another shape")
+    count = sum(map(int, match.groups("0")))
+    phases = text.replace(":", ": ").replace(",", ", ")
+    return Counts(count, f'{count}, "phases": {{{phases}')
+
+
+def _parse_head(text: str) -> Head:
+    members = parse_object(f'{{"nodeid":""{text}"syscalls":[]}}')
+    exactly(members, ("nodeid", "outcome", "worker", "rerun", "backend", "complete", "lost", "syscalls"))
+    members["kind"] = "test"
+    return Head.from_object(members)
