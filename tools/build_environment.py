@@ -26,7 +26,7 @@ DISTRIBUTION_WHEELS = Path("/usr/share/python-wheels")  # Debian and Ubuntu: the
 
 
 class Environment:
-    """A virtual environment in `folder` with what this project needs; `lowest` takes the oldest versions allowed."""
+    """A virtual environment in `folder` for this project; `lowest`: with the oldest versions that the plugin accepts."""
 
     def __init__(self, folder: Path, lowest: bool) -> None:
         self.folder = folder
@@ -109,15 +109,13 @@ class Environment:
     def requirements(self, group: str) -> list[str]:
         """Return the requirements of a dependency group, with those of the groups that it includes."""
         if group == "build":
-            return [self.bound(line) for line in self.project["build-system"]["requires"]]
-        lines = [self.bound(line) for line in self.project["project"]["dependencies"]]
+            return list(self.project["build-system"]["requires"])
+        lines: list[str] = self.project["project"]["dependencies"]
+        if self.lowest:
+            lines = [line.split(",")[0].replace(">=", "==") for line in lines]
         for entry in self.project["dependency-groups"][group]:
-            lines += self.requirements(entry["include-group"]) if isinstance(entry, dict) else [self.bound(entry)]
+            lines = [*lines, *(self.requirements(entry["include-group"]) if isinstance(entry, dict) else [entry])]
         return lines
-
-    def bound(self, requirement: str) -> str:
-        """Return a requirement, as the very version of its lower bound where the lowest were asked for."""
-        return requirement.split(",")[0].replace(">=", "==") if self.lowest else requirement
 
     def install_wheel(self) -> None:
         """Build the wheel and install it in place of the one before."""
@@ -159,7 +157,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the environment is or will be")
     parser.add_argument("--group", action="append", default=[], help="a dependency group of pyproject.toml to install")
     parser.add_argument("--wheel", action="store_true", help="build the project's wheel and install it")
-    parser.add_argument("--lowest", action="store_true", help="take the lower bound of each requirement")
+    parser.add_argument(
+        "--lowest", action="store_true", help="take the lower bound of each thing that the plugin depends on"
+    )
     arguments = parser.parse_args()
     folder: Path = arguments.folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -94,6 +94,11 @@ def _i386() -> str | None:
             return f"a 32-bit program does not start: {error}"
 
 
+def _kernel_headers() -> str | None:
+    header = Path("/usr/include/linux/seccomp.h")
+    return None if header.is_file() else f"no {header}"
+
+
 def _libseccomp() -> str | None:
     try:
         ctypes.CDLL("libseccomp.so.2")
@@ -142,6 +147,7 @@ MECHANISMS = {
         Mechanism("container-profile", _container_profile, remedy="install golang-github-containers-common"),
         Mechanism("mount", _mount, remedy="needs CAP_SYS_ADMIN, util-linux and mount", root_only=True),
         Mechanism("i386", _i386, remedy="needs a kernel with 32-bit emulation"),
+        Mechanism("kernel-headers", _kernel_headers, remedy="install linux-libc-dev"),
         Mechanism("libseccomp", _libseccomp, remedy="install libseccomp2"),
     )
 }
