@@ -26,7 +26,7 @@ DISTRIBUTION_WHEELS = Path("/usr/share/python-wheels")  # Debian and Ubuntu: the
 
 
 class Environment:
-    """A virtual environment in `folder` for this project; `lowest`: with the oldest versions that the plugin accepts."""
+    """A virtual environment in `folder` for this project; `lowest`: with the oldest versions the plugin accepts."""
 
     def __init__(self, folder: Path, lowest: bool) -> None:
         self.folder = folder
