@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from pytest_seccomp.errors import RecorderError
+from pytest_seccomp.plugin.headroom import make_room
 from pytest_seccomp.plugin.outcome import Outcome
 from pytest_seccomp.recorder import client, labels, protocol
 from pytest_seccomp.recorder.backends import notify
@@ -27,6 +28,7 @@ class Tracing:
         self._rerun = 0
         self._outcome = Outcome()
         self._outer: list[int] = []
+        self._room: object = None
 
     @classmethod
     def start(cls, config: pytest.Config, settings: protocol.Settings) -> "Tracing":
@@ -90,9 +92,11 @@ class Tracing:
         self._rerun = -1
         self._next_run()
         try:
-            return (yield)
-        finally:
+            result = yield
+            # Not where a KeyboardInterrupt or pytest.exit() cuts it off: then it is written as a test that did not end
             self._end_run()
+            return result
+        finally:
             if self.died and not item.session.shouldstop:
                 item.session.shouldstop = f"pytest-seccomp: {DIED}"
 
@@ -103,6 +107,7 @@ class Tracing:
             self._next_run()
         # pytest-rerunfailures counts on where another worker has crashed
         rerun = max(self._rerun, getattr(item, "execution_count", 1) - 1)
+        self._room = make_room()
         self._client.send("begin", self._base, json.dumps(self._nodeid), rerun)
         self._client.mark(self._base + labels.SETUP, notify.RING)
         try:

@@ -1,0 +1,238 @@
+"""pytest is killed, or ends where it should not: what was recorded is in the files, and nothing of ours is left."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from running import Run, traced, until
+from traced import Suite
+
+pytestmark = pytest.mark.needs("listener")
+
+WAITING = """
+    import os, pathlib, time
+
+    def test_before():
+        for _ in range(100):
+            os.getppid()
+
+    def test_waiting():
+        for _ in range(200):
+            os.getppid()
+        pathlib.Path("waiting").touch()
+        while not pathlib.Path("go").exists():
+            time.sleep(0.01)
+
+    def test_after():
+        pass
+"""
+
+NOTING = """
+    import pathlib, pytest
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(item):
+        result = yield
+        pathlib.Path(f"{item.name}.ended").touch()
+        return result
+"""
+
+
+@pytest.fixture
+def waiting(suite: Suite) -> Suite:
+    """Three tests, the second of which makes 200 calls, touches `waiting` and waits for `go`. Each, when it has ended,
+    leaves a file that says so."""
+    suite.write("test_waiting.py", WAITING)
+    suite.write("conftest.py", NOTING)
+    return suite
+
+
+def expect_cut_short(run: Run) -> None:
+    """The first test is there and whole, the second without an outcome but with the calls it made, no third one."""
+    trace = run.salvaged()
+    assert not trace.complete
+    assert trace.run["exit_status"] is None
+    assert [line.nodeid.partition("::")[2] for line in trace.tests] == ["test_before", "test_waiting"]
+    before, test = trace.tests
+    assert before.complete
+    assert before.outcome == "passed"
+    assert before.own == {"call": {"getppid": 100}}
+    assert not test.complete
+    assert test.outcome is None
+    assert test.phase("call")["getppid"] == 200
+    assert trace.counts["getppid"] == 300
+    assert trace.collections[0].counts
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT], ids=lambda n: n.name)
+def test_by_a_signal_in_the_middle_of_a_test(waiting: Suite, number: signal.Signals) -> None:
+    with traced(waiting) as run:
+        run.wait_for("waiting")
+        run.kill(number)
+        assert run.finish().status == -number
+        expect_cut_short(run)
+
+
+def test_by_sigterm_to_its_whole_group(waiting: Suite) -> None:
+    with traced(waiting) as run:
+        run.wait_for("waiting")
+        os.killpg(run.pytest.pid, signal.SIGTERM)
+        assert run.finish().status == -signal.SIGTERM
+        expect_cut_short(run)
+
+
+def test_while_a_forked_child_lives_on(suite: Suite) -> None:
+    suite.write(
+        "test_child.py",
+        """
+        import os, pathlib, time
+
+        def test_child():
+            if os.fork() == 0:
+                while not pathlib.Path("go").exists():
+                    time.sleep(0.01)
+                for _ in range(1000):
+                    os.getppid()
+                pathlib.Path("worked").touch()
+                os._exit(0)
+            for _ in range(200):
+                os.getppid()
+            pathlib.Path("waiting").touch()
+            while True:
+                time.sleep(0.01)
+        """,
+    )
+    with traced(suite) as run:
+        run.wait_for("waiting")
+        run.kill()
+        until("a trace", (suite.folder / "out.ndjson").exists)
+        # The trace is there while the child goes on, and the child does not wait for anybody
+        (suite.folder / "go").touch()
+        until("the child's work", (suite.folder / "worked").exists)
+        trace = run.salvaged()
+        assert not trace.complete
+        assert trace.test("test_child").phase("call")["getppid"] == 200
+
+
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_by_ctrl_c(waiting: Suite, options: tuple[str, ...]) -> None:
+    with traced(waiting, *options, plugins=["xdist"]) as run:
+        run.wait_for("waiting")
+        run.wait_for("test_before.ended")
+        run.interrupt()
+        finished = run.finish(pytest.ExitCode.INTERRUPTED)
+        assert "written: " in finished.stdout
+        trace = finished.trace()
+        assert trace.run["exit_status"] == pytest.ExitCode.INTERRUPTED
+        assert trace.test("test_before").own == {"call": {"getppid": 100}}
+        assert trace.test("test_waiting").phase("call")["getppid"] == 200
+        assert trace.test("test_waiting").outcome is None
+        run.expect_nothing_left()
+
+
+def test_a_test_that_ends_the_process(suite: Suite) -> None:
+    suite.write(
+        "test_exit.py",
+        """
+        import os
+
+        def test_before():
+            os.getppid()
+
+        def test_exit():
+            os.getppid()
+            os._exit(7)
+        """,
+    )
+    with traced(suite) as run:
+        run.finish(7)
+        trace = run.salvaged()
+        assert not trace.complete
+        assert trace.test("test_before").own == {"call": {"getppid": 1}}
+        assert trace.test("test_exit").own == {"call": {"getppid": 1, "exit_group": 1}}
+
+
+def test_a_test_that_becomes_another_program(suite: Suite) -> None:
+    suite.write(
+        "test_exec.py",
+        """
+        import os
+
+        def test_exec():
+            os.execv("/bin/sh", ["sh", "-c", "exit 5"])
+        """,
+    )
+    with traced(suite) as run:
+        run.finish(5)
+        trace = run.salvaged()
+        assert not trace.complete
+        assert trace.test("test_exec").phase("call")["execve"] == 1
+        assert trace.test("test_exec").phase("call")["exit_group"] == 1
+
+
+def test_by_pytest_timeout_from_its_thread(suite: Suite) -> None:
+    suite.write(
+        "test_timeout.py",
+        """
+        import os, threading
+
+        def test_before():
+            os.getppid()
+
+        def test_hangs():
+            os.getppid()
+            threading.Event().wait()
+        """,
+    )
+    with traced(suite, "--timeout=1", "--timeout-method=thread", plugins=["timeout"]) as run:
+        run.finish(1)
+        trace = run.salvaged()
+        assert not trace.complete
+        assert trace.outcomes == {"test_timeout.py::test_before": "passed", "test_timeout.py::test_hangs": None}
+        assert trace.test("test_hangs").phase("call")["getppid"] == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda n: n.name)
+def test_the_xdist_controller(waiting: Suite, number: signal.Signals) -> None:
+    with traced(waiting, "-n2", plugins=["xdist"]) as run:
+        run.wait_for("waiting")
+        run.wait_for("test_before.ended")
+        run.kill(number)
+        assert run.finish().status == -number
+        (waiting.folder / "go").touch()
+        trace = run.salvaged()
+        assert not trace.complete
+        assert trace.test("test_before").own == {"call": {"getppid": 100}}
+        assert trace.test("test_waiting").phase("call")["getppid"] == 200
+
+
+def test_a_worker(suite: Suite) -> None:
+    """Its test has a line without an outcome; the one that replaces it is gw2."""
+    suite.write(
+        "test_exit.py",
+        """
+        import os, pytest
+
+        @pytest.mark.parametrize("number", range(6))
+        def test_calls(number):
+            for _ in range(100 + number):
+                os.getppid()
+            if number == 2:
+                os._exit(0)
+        """,
+    )
+    with traced(suite, "-n2", plugins=["xdist"]) as run:
+        trace = run.trace(pytest.ExitCode.TESTS_FAILED)
+        run.expect_nothing_left()
+    assert not trace.complete
+    (lost,) = [line for line in trace.tests if not line.complete]
+    assert lost.nodeid == "test_exit.py::test_calls[2]"
+    assert lost.outcome is None
+    assert lost.own == {"call": {"getppid": 102, "exit_group": 1}}
+    assert sorted(line.nodeid for line in trace.tests) == [f"test_exit.py::test_calls[{n}]" for n in range(6)]
+    assert trace.counts["getppid"] == sum(range(100, 106))
+    assert "gw2" in {line.worker for line in trace.harnesses}
+    (reason,) = trace.run["reasons"]
+    assert reason.startswith(f"{lost.worker}: pytest (process ")
+    assert reason.endswith(") ended before its session did")

@@ -1,0 +1,222 @@
+"""Runs of pytest that go on while a test looks at them or kills something, and what is left of them afterwards.
+
+Every process of a run, the recorder and daemons included, inherits an environment variable with a value of the run's own:
+so they are found whatever became of their parents, and nobody else's are.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from traced import Finished, Suite, Trace
+
+VARIABLE = "RUN_OF_A_TEST"
+DEADLINE = 90.0
+"""Seconds after which what a test waits for is taken not to come. Nothing depends on how long it takes."""
+
+_INTERVAL = 0.01
+_Found = TypeVar("_Found")
+
+
+def until(what: str, find: Callable[[], _Found]) -> _Found:
+    """Wait until `find` finds something that is true, and return it. Fails with `what` and what was found last."""
+    deadline = time.monotonic() + DEADLINE
+    while not (found := find()):
+        assert time.monotonic() < deadline, f"waited {DEADLINE:.0f} s in vain: {what}; the last answer was {found!r}"
+        time.sleep(_INTERVAL)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process as /proc shows it. `command` is its command line in one text."""
+
+    pid: int
+    parent: int
+    state: str
+    command: str
+
+    @classmethod
+    def all_with(cls, token: str) -> list["Process"]:
+        """Those that run has made, by the pid. Zombies have no environment and are not among them."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and (process := cls._of(entry, f"{VARIABLE}={token}".encode())):
+                found.append(process)
+        return sorted(found, key=lambda process: process.pid)
+
+    @classmethod
+    def _of(cls, entry: Path, variable: bytes) -> "Process | None":
+        try:
+            if variable not in (entry / "environ").read_bytes().split(b"\0"):
+                return None
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            state, parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
+        except OSError:
+            return None  # ended meanwhile, or somebody else's
+        return cls(int(entry.name), int(parent), state, command)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it belongs to the plugin: recorder, standby, or the one that merges in place of a killed pytest."""
+        return "pytest_seccomp.recorder" in self.command
+
+    @property
+    def records(self) -> bool:
+        """Whether it is a recorder or a standby."""
+        return "recorder.process" in self.command
+
+
+class Run:
+    """A run of pytest in the background, in a process group and with a TMPDIR of its own. To be used in a `with`, which
+    ends what is left of it."""
+
+    def __init__(
+        self,
+        suite: Suite,
+        *arguments: str,
+        plugins: Iterable[str] | None = (),
+        environment: Mapping[str, str | None] | None = None,
+        before: Sequence[str] = (),
+        python: Sequence[str] = (),
+        temporary: Path | None = None,
+    ) -> None:
+        plugins = None if plugins is None else list(plugins)
+        self.suite = suite
+        self.token = uuid.uuid4().hex
+        if temporary is None:
+            temporary = suite.folder.parent / f"tmp-{self.token}"
+            temporary.mkdir()
+        self.temporary = temporary
+        changes = {VARIABLE: self.token, "TMPDIR": str(temporary), **(environment or {})}
+        self._stdout = suite.folder.parent / f"stdout-{self.token}"
+        self._stderr = suite.folder.parent / f"stderr-{self.token}"
+        with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
+            self.pytest = subprocess.Popen(
+                [*before, *suite.command(arguments, plugins, python)],
+                cwd=suite.folder,
+                env=suite.environment(plugins, changes),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                process_group=0,
+            )
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while processes := self.processes():
+            for process in processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+            time.sleep(_INTERVAL)
+        self.pytest.wait()
+
+    def processes(self) -> list[Process]:
+        """All that live of this run."""
+        return Process.all_with(self.token)
+
+    def recorders(self) -> list[Process]:
+        """The recorders, the first started first; no standby."""
+        recording = [process for process in self.processes() if process.records]
+        return [process for process in recording if process.parent not in {other.pid for other in recording}]
+
+    def recorder(self) -> Process:
+        """The only recorder. Waits until there is one with a standby: from then on it can be killed."""
+
+        def ready() -> Process | None:
+            recorders = self.recorders()
+            assert len(recorders) < 2, recorders
+            return recorders[0] if recorders and self.standbys(recorders[0]) else None
+
+        found = until("a recorder and its standby", ready)
+        assert found is not None
+        return found
+
+    def standbys(self, recorder: Process) -> list[Process]:
+        """The children of a recorder: its standby."""
+        return [process for process in self.processes() if process.records and process.parent == recorder.pid]
+
+    def wait_for(self, name: str) -> Path:
+        """Wait for a file that a test of the suite makes in the suite's folder."""
+        path = self.suite.folder / name
+
+        def there() -> bool:
+            assert self.pytest.poll() is None or path.exists(), f"no {name}: {self._finished().output}"
+            return path.exists()
+
+        until(f"the file {name}", there)
+        return path
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to the process that was started, and to no other."""
+        self.pytest.send_signal(number)
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does: SIGINT to the whole foreground group."""
+        os.killpg(self.pytest.pid, signal.SIGINT)
+
+    def finish(self, status: int | None = None) -> Finished:
+        """Wait for pytest's end, demand an exit status where one is given, and say what it printed."""
+        try:
+            self.pytest.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"pytest hangs: {self.processes()}\n{self._finished().output}") from None
+        finished = self._finished()
+        return finished if status is None else finished.expect(status)
+
+    def trace(self, status: int | None = None) -> Trace:
+        """The trace in out.ndjson, after pytest's end."""
+        return self.finish(status).trace()
+
+    def salvaged(self) -> Trace:
+        """The trace in out.ndjson that is written in place of a killed pytest, once it is there."""
+        self.finish()
+        until("a trace", (self.suite.folder / "out.ndjson").exists)
+        self.expect_nothing_left()
+        return self._finished().trace()
+
+    def expect_nothing_left(self, *, daemons: bool = False) -> None:
+        """Wait until no process of the run lives, and see that it left no file of ours in TMPDIR. With `daemons` only
+        processes that merge must be gone: others are still traced."""
+
+        def gone() -> bool:
+            left = self.processes()
+            return not [process for process in left if not daemons or (process.is_ours and not process.records)]
+
+        self.pytest.wait(DEADLINE)
+        try:
+            until("the end of every process", gone)
+        except AssertionError:
+            raise AssertionError(f"left behind: {self.processes()}\n{self._finished().output}") from None
+        assert self.spool_directories() == []
+        drafts = [path for path in self.suite.folder.iterdir() if path.suffix in (".tmp", ".lock", ".old")]
+        assert drafts == []
+
+    def spool_directories(self) -> list[Path]:
+        """Where the recorders write until the end of the run."""
+        return sorted(self.temporary.glob("pytest-seccomp-*"))
+
+    def _finished(self) -> Finished:
+        status = self.pytest.poll()
+        return Finished(
+            self.suite.folder,
+            -999 if status is None else status,
+            self._stdout.read_text(encoding="utf-8", errors="replace"),
+            self._stderr.read_text(encoding="utf-8", errors="replace"),
+        )
+
+
+@contextlib.contextmanager
+def traced(suite: Suite, *arguments: str, **settings: object) -> Iterator[Run]:
+    """Start a run that writes out.ndjson into the suite's folder."""
+    with Run(suite, "--seccomp-trace=out.ndjson", *arguments, **settings) as run:  # type: ignore[arg-type]
+        yield run
