@@ -101,11 +101,10 @@ class MarkedCalls:
             if not raw.interrupted(error):
                 raise error
 
-    def install_and_hand_over(self, program: bytes, flags: int, descriptor: int) -> int:
+    def install_and_hand_over(self, program: bytes, flags: int, descriptor: int) -> None:
         """Install a filter with a listener in the calling thread and send the listener, with one byte, over a socket.
 
-        Returns the number of the listener in this process, to be closed by the caller once its calls are answered.
-        Raises OSError (of seccomp: EBUSY where an outer filter has a listener, EACCES without no_new_privs and
+        Returns when a supervisor answers. Raises OSError (of seccomp: EBUSY where an outer filter has a listener, EACCES without no_new_privs and
         CAP_SYS_ADMIN) with nothing installed.
 
         From the install on this thread stops at its next system call until a supervisor has the listener. So no byte
@@ -142,14 +141,15 @@ class MarkedCalls:
         gc.disable()
         try:
             results.extend(calls)
+            install_error, sent = results
+            listener: int = struct.unpack_from("=i", control, _DESCRIPTOR_OFFSET)[0]
+            if listener < 0:
+                raise OSError(install_error, os.strerror(install_error), "seccomp")
+            if sent != 1:
+                raise raw.last_error("sendmsg")
+            # Still with signals blocked: one could interrupt the call before the recorder has received it
+            os.close(listener)
         finally:
             if collecting:
                 gc.enable()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        listener: int = struct.unpack_from("=i", control, _DESCRIPTOR_OFFSET)[0]
-        install_error, sent = results
-        if listener < 0:
-            raise OSError(install_error, os.strerror(install_error), "seccomp")
-        if sent != 1:
-            raise raw.last_error("sendmsg")
-        return listener
