@@ -104,8 +104,8 @@ class MarkedCalls:
     def install_and_hand_over(self, program: bytes, flags: int, descriptor: int) -> None:
         """Install a filter with a listener in the calling thread and send the listener, with one byte, over a socket.
 
-        Returns when a supervisor answers. Raises OSError (of seccomp: EBUSY where an outer filter has a listener, EACCES without no_new_privs and
-        CAP_SYS_ADMIN) with nothing installed.
+        Returns when a supervisor answers. Raises OSError (of seccomp: EBUSY where an outer filter has a listener,
+        EACCES without no_new_privs and CAP_SYS_ADMIN) with nothing installed.
 
         From the install on this thread stops at its next system call until a supervisor has the listener. So no byte
         code may run in between, and no signal handler: giving up the GIL is a futex, a handler is Python. Both calls

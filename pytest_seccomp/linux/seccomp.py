@@ -61,8 +61,8 @@ def verdict(action: int) -> bytes:
 
 
 def flag_is_known(flag: int) -> bool:
-    """Whether this kernel knows a flag for filters with a listener. Nothing is installed: without a program a known flag
-    fails with EFAULT, an unknown one with EINVAL (seccomp(2)), as does WAIT_KILLABLE_RECV without NEW_LISTENER."""
+    """Whether this kernel knows a flag for filters with a listener. Nothing is installed: without a program a known
+    flag fails with EFAULT, an unknown one with EINVAL (seccomp(2)), as does WAIT_KILLABLE_RECV without NEW_LISTENER."""
     try:
         raw.syscall("seccomp", native().seccomp, SET_MODE_FILTER, flag | FLAG_NEW_LISTENER, None)
     except OSError as error:
