@@ -162,7 +162,7 @@ def _parse_counts(text: str) -> Counts:
     count, *phases = map(int, match.groups("0"))
     if count != sum(phases):
         raise ValueError("of another shape")
-    return Counts(count, text)
+    return Counts(count, phases, text)
 
 
 def _parse_head(text: str) -> Head:

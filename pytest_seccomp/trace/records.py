@@ -22,7 +22,7 @@ PHASES = ("setup", "call", "teardown", "shared")
 _INT = (int,)
 _TEXT = (str,)
 _TEXT_OR_NULL = (str, type(None))
-_COUNT_OR_NULL = (int, type(None))
+_INT_OR_NULL = (int, type(None))
 _BOOL = (bool,)
 _LIST = (list,)
 _OBJECT = (dict,)
@@ -61,26 +61,28 @@ class Counts:
     """How often a call was made in one line."""
 
     count: int
+    by_phase: list[int]
+    """In the order of PHASES; all 0 in the lines that have no phases (collect, harness)."""
     text: str = field(repr=False)
     """What follows `"count": ` in a file, up to the brace."""
 
     @property
     def phases(self) -> dict[str, int]:
-        """By phase, in their order; empty in the lines that have none (collect, harness)."""
-        found: dict[str, int] = json.loads(f'{{"count": {self.text}}}').get("phases", {})
-        return found
+        """By the names of the phases, without those that made no call."""
+        return {phase: count for phase, count in zip(PHASES, self.by_phase, strict=True) if count}
 
     @classmethod
     def from_phases(cls, phases: Mapping[str, int]) -> "Counts":
-        """Those of a test, with its phases in their order and without those that made no call."""
-        ordered = {phase: phases[phase] for phase in PHASES if phases.get(phase)}
-        count = sum(ordered.values())
-        return cls(count, f'{count}, "phases": {json.dumps(ordered)}')
+        """Those of a test."""
+        counts = cls.without_phases(sum(phases.values()))
+        counts.by_phase = [phases.get(phase, 0) for phase in PHASES]
+        counts.text += f', "phases": {json.dumps(counts.phases)}'
+        return counts
 
     @classmethod
     def without_phases(cls, count: int) -> "Counts":
         """Those of a collection or a harness."""
-        return cls(count, str(count))
+        return cls(count, [0] * len(PHASES), str(count))
 
     @classmethod
     def from_object(cls, members: Mapping[str, Any]) -> "Counts":
@@ -129,7 +131,7 @@ class Head:
         kind = take(members, "kind", _TEXT)
         if kind not in ("test", "collect", "harness"):
             raise ValueError(f"unknown kind of line {json.dumps(kind)}")
-        lost = take(members, "lost", _COUNT_OR_NULL)
+        lost = take(members, "lost", _INT_OR_NULL)
         return cls(
             kind=kind,
             worker=take(members, "worker", _TEXT_OR_NULL),
@@ -239,7 +241,8 @@ class Run:
     complete: bool
     lost: int | None
     """Calls that are known to be missing; None where that cannot be known."""
-    exit_status: int
+    exit_status: int | None
+    """Of pytest; None where it was killed."""
     selection: list[str]
     """What pytest was asked to run."""
     python: str
@@ -251,13 +254,16 @@ class Run:
     reasons: list[str] = field(default_factory=list)
     """Why it is incomplete; in the file only where it is."""
 
+    @property
+    def members(self) -> dict[str, Any]:
+        """As the file has it: `reasons` are there only where it is incomplete."""
+        found: dict[str, Any] = {"kind": "run", "format": FORMAT}
+        found |= {name: getattr(self, name) for name in _RUN_MEMBERS}
+        return found if self.complete else {**found, "reasons": self.reasons}
+
     def format(self) -> str:
         """The line as the file has it, newline included."""
-        members: dict[str, Any] = {"kind": "run", "format": FORMAT}
-        members |= {name: getattr(self, name) for name in _RUN_MEMBERS}
-        if not self.complete:
-            members["reasons"] = self.reasons
-        return json.dumps(members) + "\n"
+        return json.dumps(self.members) + "\n"
 
     @classmethod
     def from_object(cls, members: Mapping[str, Any]) -> "Run":
@@ -275,8 +281,8 @@ class Run:
 _RUN_MEMBERS: dict[str, tuple[type, ...]] = {
     "backend": _TEXT,
     "complete": _BOOL,
-    "lost": _COUNT_OR_NULL,
-    "exit_status": _INT,
+    "lost": _INT_OR_NULL,
+    "exit_status": _INT_OR_NULL,
     "selection": _LIST,
     "python": _TEXT,
     "pytest": _TEXT,

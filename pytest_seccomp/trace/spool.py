@@ -56,8 +56,7 @@ class Spool:
     parser: "SpoolParser"
     complete: bool = True
     lost: int | None = 0
-    """Calls that are known to be missing; None where that cannot be known. The end speaks of the whole spool: what it
-    says counts, unless its lines say more."""
+    """Calls that are known to be missing; None where that cannot be known: the end says it, which may be missing."""
     reasons: list[str] = field(default_factory=list)
 
     def lines(self) -> Iterator[Line]:
@@ -65,12 +64,12 @@ class Spool:
         worker: str | None = None
         end: End | None = None
         incomplete = damaged = 0
-        lost: int | None = 0
         try:
             with self.path.open("rb", buffering=_BUFFER) as file:
                 for raw in file:
+                    end = None  # it is none, unless it is the last
                     if not raw.endswith(b"\n"):
-                        break  # torn, and the last: the end is missing, which says it all
+                        break  # torn, and so the last: that the end is missing says it all
                     try:
                         item = self.parser(raw.decode())
                     except ValueError:
@@ -81,16 +80,13 @@ class Spool:
                         continue
                     worker = item.head.worker
                     incomplete += not item.head.complete
-                    lost = None if lost is None or item.head.lost is None else lost + item.head.lost
                     yield item
         except OSError as error:
             self.reasons.append(f"cannot read what the recorder wrote to {self.path}: {os_text(error)}")
-        if end is not None:
-            lost = None if lost is None or end.lost is None else max(lost, end.lost)
-        self._judge(end, incomplete, damaged, lost, f"{worker}: " if worker else "")
+        self._judge(end, incomplete, damaged, f"{worker}: " if worker else "")
 
-    def _judge(self, end: End | None, incomplete: int, damaged: int, lost: int | None, of: str) -> None:
-        self.lost = lost
+    def _judge(self, end: End | None, incomplete: int, damaged: int, of: str) -> None:
+        self.lost = end.lost if end is not None and not damaged else None
         if end is None:
             self.reasons.append(f"{of}the recorder did not come to its end")
         elif not end.complete:
@@ -99,8 +95,8 @@ class Spool:
             self.reasons.append(f"{of}what the recorder wrote is damaged in {damaged} places")
         if incomplete and not self.reasons:
             self.reasons.append(f"{of}incomplete lines: {incomplete}")
-        if not self.reasons and lost:
-            self.reasons.append(f"{of}calls lost: {lost}")
+        if self.lost and not self.reasons:
+            self.reasons.append(f"{of}calls lost: {self.lost}")
         self.complete = not self.reasons
 
 
@@ -175,9 +171,10 @@ def _parse_counts(text: str) -> Counts:
     match = _COUNTS.fullmatch(f",{text}")
     if match is None:
         raise ValueError("of another shape")
-    count = sum(map(int, match.groups("0")))
+    by_phase = list(map(int, match.groups("0")))
+    count = sum(by_phase)
     phases = text.replace(":", ": ").replace(",", ", ")
-    return Counts(count, f'{count}, "phases": {{{phases}')
+    return Counts(count, by_phase, f'{count}, "phases": {{{phases}')
 
 
 def _parse_head(text: str) -> Head:
