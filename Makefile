@@ -4,8 +4,11 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
+# The tools have an environment of their own: what they depend on brings pytest plugins along.
 BIN := $(VENV)/bin
-TOOLS := $(PYTHON) tools/environment.py $(VENV)
+TOOLS := $(VENV)-tools/bin
+LOWEST := $(VENV)-lowest/bin
+ENVIRONMENT := $(PYTHON) tools/environment.py
 TRACE := build/demo/shelf.ndjson
 
 .DEFAULT_GOAL := help
@@ -20,46 +23,46 @@ help: ## show this list
 	@echo "Variables: ARGS for pytest (make test ARGS='tests/trace -k merge'), PYTHON (now: $(PYTHON)), VENV (now: $(VENV))"
 
 demo: ## trace the test suite of examples/shelf and show the trace
-	@$(TOOLS) --group demo --wheel
+	@$(ENVIRONMENT) $(VENV) --group demo --wheel
 	@mkdir -p $(dir $(TRACE))
 	cd examples/shelf && $(abspath $(BIN))/pytest --seccomp-trace=$(abspath $(TRACE))
 	$(BIN)/pytest-seccomp show $(TRACE)
 
 test: ## run the tests on the built wheel, in two processes and in random order
-	@$(TOOLS) --group test --wheel
+	@$(ENVIRONMENT) $(VENV) --group test --wheel
 	$(BIN)/pytest -n 2 --shuffle=random $(ARGS)
 
 lowest: ## run the tests with the oldest versions that pyproject.toml allows
-	@$(PYTHON) tools/environment.py $(VENV)-lowest --lowest --group test --wheel
-	$(VENV)-lowest/bin/pytest -n 2 --shuffle=random $(ARGS)
+	@$(ENVIRONMENT) $(VENV)-lowest --lowest --group test --wheel
+	$(LOWEST)/pytest -n 2 --shuffle=random $(ARGS)
 
 coverage: ## run the tests and report the lines that pytest's own process did not reach
-	@$(TOOLS) --group test --wheel
+	@$(ENVIRONMENT) $(VENV) --group test --wheel
 	$(BIN)/pytest -n 2 --shuffle=random --cov --cov-report=term $(ARGS)
 
 lint: ## check the style of all Python files
-	@$(TOOLS) --group lint
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	@$(ENVIRONMENT) $(VENV)-tools --group lint
+	$(TOOLS)/ruff check .
+	$(TOOLS)/ruff format --check .
 
 format: ## put all Python files into the style
-	@$(TOOLS) --group lint
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+	@$(ENVIRONMENT) $(VENV)-tools --group lint
+	$(TOOLS)/ruff check --fix .
+	$(TOOLS)/ruff format .
 
 types: ## check the types (mypy, strict)
-	@$(TOOLS) --group types --wheel
-	$(BIN)/mypy
+	@$(ENVIRONMENT) $(VENV)-tools --group types
+	$(TOOLS)/mypy
 
 docs: ## build the documentation into site/; a warning is an error
-	@$(TOOLS) --group docs
-	$(BIN)/mkdocs build --strict --quiet
+	@$(ENVIRONMENT) $(VENV)-tools --group docs
+	$(TOOLS)/mkdocs build --strict --quiet
 
 bench: ## measure the cost of tracing, beside other tracers
-	@$(TOOLS) --group test --wheel
+	@$(ENVIRONMENT) $(VENV) --group test --wheel
 	$(BIN)/python benchmarks $(ARGS)
 
 clean: ## remove everything that make has made
-	rm -rf $(VENV) $(VENV).lock .venv-* build dist site
+	rm -rf $(VENV) $(VENV).lock $(VENV)-* .venv-* build dist site
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
