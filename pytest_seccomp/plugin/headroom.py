@@ -1,0 +1,20 @@
+"""Room in Python's allocator, made between tests, so that a test that needs little memory makes no system call for it.
+
+Python takes memory from the kernel in arenas of 1 MiB, and pytest keeps about 3 KB of each test. So an empty test had an
+mmap whenever an arena happened to end in it: 47 mmap and 1 brk in 36,000 empty tests, none in 18,000 with this
+(CPython 3.11 to 3.13, with and without xdist).
+"""
+
+from itertools import repeat
+
+_SMALL, _COUNT = 479, 128
+# bytes(479) is a block of 512 bytes, the largest that Python's own allocator gives: 128 of them are four pools, which
+# go back to their arena and are there for blocks of any size. With 32 there was no effect: they were in pools in use.
+_LARGE = 32 * 1024
+# From the C library, which takes what is below 128 KiB from the heap that brk extends.
+
+
+def make_room() -> object:
+    """Take memory and give it back; 25 us. What is returned keeps its arena from going back to the kernel at once."""
+    bytes(_LARGE)
+    return list(map(bytes, repeat(_SMALL, _COUNT)))[-1]
