@@ -98,10 +98,10 @@ def test_configuration_files_and_environment(tmp_path: Path) -> None:
     general, home = tmp_path / "general", tmp_path / "home"
     for folder in (general / "pip", home / ".config/pip"):
         folder.mkdir(parents=True)
-    (general / "pip/pip.conf").write_text("[global]\nindex-url = https://general.example\ncert = /general.pem\n")
+    (general / "pip/pip.conf").write_text("[global]\nindex-url = https://general.example\nretries = 7\n")
     (home / ".config/pip/pip.conf").write_text("[global]\nindex_url = https://user.example\nproxy = http://user:1\n")
     environment = {"HOME": str(home), "XDG_CONFIG_DIRS": str(general), "PIP_PROXY": "http://environment:2"}
     settings = fetch_pip.configuration(environment)
     assert settings["index-url"] == "https://user.example"
-    assert settings["cert"] == "/general.pem"
+    assert settings["retries"] == "7"
     assert settings["proxy"] == "http://environment:2"
