@@ -15,7 +15,7 @@ def header(backend: str, path: str, *, append: bool) -> str:
     return text if process.has_capability(process.CAP_SYS_ADMIN) else text + _NO_NEW_PRIVS
 
 
-def success(terminal: pytest.TerminalReporter, backend: str, written: Written) -> None:
+def success(terminal: "pytest.TerminalReporter", backend: str, written: Written) -> None:
     """What was recorded, where it is, and what is missing. Nothing under -q, unless something is missing."""
     quiet, verbose = terminal.verbosity < 0, terminal.verbosity > 0
     if quiet and written.complete and not written.replaced_other:
@@ -40,7 +40,7 @@ def success(terminal: pytest.TerminalReporter, backend: str, written: Written) -
     terminal.line(f"written: {written.path}, {written.tests}")
 
 
-def failure(terminal: pytest.TerminalReporter, message: str) -> None:
+def failure(terminal: "pytest.TerminalReporter", message: str) -> None:
     """That there is no trace, and why."""
     terminal.section("system calls: NOT WRITTEN", red=True)
     terminal.line(message)
