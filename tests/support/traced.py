@@ -30,6 +30,15 @@ def key(entry: Mapping[str, Any]) -> str:
     return name if entry["arch"] == platform.machine() else f"{entry['arch']}:{name}"
 
 
+def without_futex(phases: dict[str, Counts]) -> dict[str, Counts]:
+    """The calls of each phase without those that hand over the GIL, for tests in an xdist worker: there a thread of
+    execnet's wakes up whenever the controller says something, at any time in any test, and wants the GIL."""
+    left = {
+        phase: {call: count for call, count in calls.items() if call != "futex"} for phase, calls in phases.items()
+    }
+    return {phase: calls for phase, calls in left.items() if calls}
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line of the tests file, other than that of the run. `members` is all of it."""
