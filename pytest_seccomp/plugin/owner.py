@@ -2,7 +2,8 @@
 
 import os
 import platform
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,9 @@ class Owner:
         self._destination = destination
         self._written: Written | None = None
         self._error: str | None = None
-        self._kept = False
+        self._process = os.getpid()
+        self._begun = False
+        self._told = False
 
     @classmethod
     def start(cls, config: pytest.Config, options: Options) -> "Owner":
@@ -57,22 +60,41 @@ class Owner:
 
     def clean_up(self) -> None:
         """Leave nothing behind, also where the session did not begin."""
+        if not self._is_the_owner():
+            return
+        if not self._told:
+            self._tell_on_stderr()
+        if self._begun and self._written is None:
+            return  # kept, or broken off: then it is merged, as for a killed session, when this process has ended
         self.merged()
-        if not self._kept:
-            self.directory.remove()
+        self.directory.remove()
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+    def pytest_sessionstart(self) -> None:
+        self._begun = True
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """After the part of all other plugins, also where one of them fails."""
+        try:
+            return (yield)
+        finally:
+            if self._is_the_owner():
+                self._write(session)
+
+    def _write(self, session: pytest.Session) -> None:
         reasons = self.finish_recording()
         reasons += [
             f"{path.stem}: its recorder still writes after {_SPOOL_SECONDS:.0f} s"
             for path in self.directory.wait_until_written(_SPOOL_SECONDS)
         ]
-        run = self._run(int(exitstatus), reasons)
+        spools = self.directory.spools()
+        if not spools and not reasons:
+            reasons.append(f"all that was recorded is gone: somebody has removed {self.directory.path}")
+        run = self._run(int(session.exitstatus), reasons)
         try:
-            self._written = write_trace(self._destination, run, self.directory.spools(), append=self.options.append)
+            self._written = write_trace(self._destination, run, spools, append=self.options.append)
         except SeccompError as error:
-            self._kept = True
             self._error = f"{error}. What was recorded is kept in {self.directory.path}"
             if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
@@ -81,11 +103,24 @@ class Owner:
     def pytest_report_header(self) -> str:
         return summary.header(self.backend, self.options.path, append=self.options.append)
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
+        self._told = True
         if self._error is not None:
             summary.failure(terminalreporter, self._error)
         elif self._written is not None:
             summary.success(terminalreporter, self.backend, self._written)
+
+    def _is_the_owner(self) -> bool:
+        """Not a forked child, in which a test came back into pytest (sys.exit() does that)."""
+        return os.getpid() == self._process
+
+    def _tell_on_stderr(self) -> None:
+        """What must be said where there is no terminal plugin, or where it did not come to its summary."""
+        message = self._error
+        if self._written is not None and not self._written.complete:
+            message = f"the trace in {self._written.path} is incomplete: {'; '.join(self._written.reasons)}"
+        if message is not None:
+            print(f"pytest-seccomp: {message}", file=sys.stderr)
 
     def _run(self, exit_status: int | None, reasons: list[str]) -> Run:
         namespace = self._config.known_args_namespace
@@ -97,7 +132,7 @@ class Owner:
         return Run(
             backend=self.backend,
             complete=not reasons,
-            lost=0,
+            lost=None if reasons else 0,
             exit_status=exit_status,
             selection=selection,
             python=platform.python_version(),

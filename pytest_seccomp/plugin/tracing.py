@@ -12,8 +12,6 @@ from pytest_seccomp.plugin.outcome import Outcome
 from pytest_seccomp.recorder import client, labels, protocol
 from pytest_seccomp.recorder.backends import notify
 
-DIED = "the recorder died: what was traced after that is not recorded"
-
 
 class Tracing:
     """Markers around what counts for a test, for the collection, and for wider fixtures; the rest is the harness's.
@@ -45,9 +43,9 @@ class Tracing:
         return tracing
 
     @property
-    def died(self) -> bool:
-        """Whether the recorder has died."""
-        return not self._client.alive
+    def died(self) -> str | None:
+        """That the recorder has died, in words, or None."""
+        return None if self._client.alive else self._client.end
 
     @contextlib.contextmanager
     def collecting(self) -> Iterator[None]:
@@ -62,8 +60,8 @@ class Tracing:
         """Have the recorder write all that it has. Returns the reasons that it knows for the trace to be incomplete."""
         try:
             reasons = self._client.request("finish")[3]
-        except RecorderError:
-            return [DIED]
+        except RecorderError as error:
+            return [str(error)]
         return [str(reason) for reason in reasons]  # type: ignore[attr-defined]
 
     def merged(self) -> None:
@@ -98,7 +96,7 @@ class Tracing:
             return result
         finally:
             if self.died and not item.session.shouldstop:
-                item.session.shouldstop = f"pytest-seccomp: {DIED}"
+                item.session.shouldstop = f"pytest-seccomp: {self.died}"
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_seccomp.plugin.owner import Owner
-from pytest_seccomp.plugin.tracing import DIED, Tracing
+from pytest_seccomp.plugin.tracing import Tracing
 from pytest_seccomp.recorder import client
 from pytest_seccomp.recorder.settings import for_controller, for_traced
 from pytest_seccomp.recorder.spools import SpoolDirectory
@@ -26,8 +27,10 @@ def distributes(config: pytest.Config) -> bool:
     options = config.known_args_namespace
     if not config.pluginmanager.has_plugin("xdist") or options.collectonly:
         return False
+    if isinstance(options.numprocesses, str):  # auto or logical
+        return not options.usepdb and os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") != "0"
     if options.numprocesses is not None:
-        return bool(options.numprocesses) and not (isinstance(options.numprocesses, str) and options.usepdb)
+        return bool(options.numprocesses)
     return bool(options.tx) and (options.distload or options.dist != "no")
 
 
@@ -61,6 +64,8 @@ class Controller:
 
     def reasons(self) -> list[str]:
         """What the workers have said, and who has said nothing."""
+        if not self._started:
+            return ["no xdist worker was started, and only they are traced: use -n 0 to trace without them"]
         silent = [name for name in self._started if not self._owner.directory.spools(name)]
         return self._reasons + [f"worker {name} has sent nothing" for name in silent]
 
@@ -82,9 +87,13 @@ class Controller:
         if output is None:
             return
         name = node.workerinput["workerid"]
-        self._reasons += [f"worker {name}: {reason}" for reason in output["reasons"]]
+        if output["died"] is not None:
+            self._reasons.append(f"worker {name}: {output['died']}")
         if output["spool"] is not None:
-            Path(self._owner.directory.new_spool(name)).write_text(output["spool"], encoding="ascii")
+            try:
+                Path(self._owner.directory.new_spool(name)).write_text(output["spool"], encoding="ascii")
+            except OSError as error:
+                self._reasons.append(f"worker {name}: cannot write what it has sent: {error}")
 
 
 class Worker:
@@ -103,14 +112,21 @@ class Worker:
         directory = shared or SpoolDirectory.create()
         if shared is None:
             config.add_cleanup(directory.remove)
-        tracing = Tracing.start(config, for_traced(assignment.backend, directory, worker=name))
+        tracing = Tracing.start(config, for_traced(assignment.backend, directory, name, alone=shared is None))
         config.pluginmanager.register(cls(tracing, directory, shared=shared is not None), "seccomp-xdist-worker")
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        reasons = self._tracing.finish()
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """After the part of all other plugins, but before xdist sends the output."""
+        try:
+            return (yield)
+        finally:
+            session.config.workeroutput[_OUTPUT] = self._output()  # type: ignore[attr-defined]
+
+    def _output(self) -> dict[str, object]:
+        self._tracing.finish()
         spool = None
         if not self._shared:
             spool = "".join(path.read_text(encoding="ascii") for path in self._directory.spools())
-        output = {"reasons": [DIED] if DIED in reasons else [], "spool": spool}
-        session.config.workeroutput[_OUTPUT] = output  # type: ignore[attr-defined]
+            self._tracing.merged()
+        return {"died": self._tracing.died, "spool": spool}

@@ -4,6 +4,7 @@ While a backend traces this thread, nothing here makes a system call that would 
 carry the cookie.
 """
 
+import errno
 import fcntl
 import os
 import resource
@@ -28,7 +29,7 @@ class Client:
     """One traced process's connection to its recorder.
 
     `alive` turns false when the recorder has died: the standby lets every call pass then, and nothing is recorded any
-    more.
+    more. `end` says in words what has happened.
     """
 
     def __init__(self, control: socket.socket, cookie: int) -> None:
@@ -38,7 +39,9 @@ class Client:
         self._calls = MarkedCalls(cookie)
         self._cookie = cookie
         self._attached = False
+        self._silent = False
         self.alive = True
+        self.end = "the recorder died: what was traced after that is not recorded"
         self.label = labels.HARNESS
 
     def wait_until_ready(self) -> None:
@@ -59,7 +62,15 @@ class Client:
         """Come under the filter, with this thread and all that it starts. Raises BackendError."""
         notify.attach(self._calls, self._cookie, self._descriptor)
         self._attached = True
+        os.register_at_fork(after_in_child=self._in_a_child)
         self.mark(labels.HARNESS)
+
+    def _in_a_child(self) -> None:
+        """A child that the code under test has forked says nothing to the recorder, also where it comes back into
+        pytest, as sys.exit() in a test does, and runs the rest of the session a second time. One that pytest itself has
+        forked speaks for it (pytest-forked)."""
+        if self.label != labels.HARNESS:
+            self._silent, self._attached = True, False
 
     def mark(self, label: int, operation: int = 0) -> None:
         """From here on calls count for another label."""
@@ -69,14 +80,19 @@ class Client:
 
     def send(self, *message: object) -> None:
         """Send a message, which the recorder of a traced process reads at the next `ring` or `request`."""
-        data = protocol.encode(message)
+        data = b"" if self._silent else protocol.encode(message)
         while data and self.alive:
             try:
                 data = data[self._calls.send(self._descriptor, data) :]
             except BlockingIOError:
                 self.ring()
-            except OSError:
-                self.alive = False  # the code under test has closed the socket, or the recorder has died
+            except OSError as error:
+                self.alive = False
+                if error.errno in (errno.EBADF, errno.ENOTSOCK):
+                    self.end = (
+                        f"a test has closed descriptor {self._descriptor}, the connection to the recorder: what was "
+                        "traced after that is not recorded"
+                    )
 
     def ring(self) -> None:
         """Have the recorder read its messages now."""
@@ -84,6 +100,8 @@ class Client:
 
     def request(self, *message: object) -> protocol.Message:
         """Send a message and wait for its answer. Raises RecorderError where none comes."""
+        if self._silent:
+            raise RecorderError("a child that the code under test has forked does not speak for its parent")
         self.send(*message)
         self.ring()
         while self.alive:
@@ -93,11 +111,14 @@ class Client:
             for answer in self._decoder.feed(data):
                 return answer
         self.alive = False
-        raise RecorderError("the recorder has died")
+        raise RecorderError(self.end)
 
     def close(self) -> None:
         """End the connection; a recorder without a listener ends with it, another goes on answering."""
-        self._control.close()
+        try:
+            self._control.close()
+        except OSError:
+            pass  # EBADF: the code under test has closed it already
 
 
 def start(settings: protocol.Settings) -> Client:

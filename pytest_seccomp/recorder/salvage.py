@@ -21,16 +21,21 @@ def command(directory: SpoolDirectory) -> list[str]:
 
 
 def describe(directory: SpoolDirectory, destination: Destination, run: Run, *, append: bool) -> None:
-    """Leave in the directory what the one who merges has to know of the run."""
+    """Leave in the directory what the one who merges has to know of the run. Raises RecorderError."""
     description = {"path": str(destination.path), "append": append, "run": asdict(run)}
-    (directory.path / _DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
+    directory.write(_DESCRIPTION, json.dumps(description))
 
 
 def main(path: str) -> None:
     """Merge the spools in a directory, when they are written, and remove it."""
     directory = SpoolDirectory.at(path)
-    description = json.loads((directory.path / _DESCRIPTION).read_text(encoding="utf-8"))
     directory.wait_until_written(_SPOOL_SECONDS)
+    try:
+        description = json.loads((directory.path / _DESCRIPTION).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        # Killed before anything of the user's code ran, or a worker that has no PATH and cannot send its spool any more
+        directory.remove()
+        return
     run = Run(**description["run"])
     run.complete, run.reasons = False, ["the session was killed before it had written its trace"]
     append = description["append"]

@@ -9,13 +9,16 @@ from pytest_seccomp.recorder.salvage import command
 from pytest_seccomp.recorder.spools import SpoolDirectory
 
 
-def for_traced(backend: str, directory: SpoolDirectory, worker: str | None = None) -> Settings:
-    """For a pytest process that is traced: the only one of its run, which owns the trace, or a worker."""
+def for_traced(backend: str, directory: SpoolDirectory, worker: str | None = None, *, alone: bool = True) -> Settings:
+    """For a pytest process that is traced: the only one of its run, which owns the trace, or a worker.
+
+    `alone`: nobody else sees the directory. If the process is killed, its recorder merges what is in it, or removes it.
+    """
     return _settings(
         backend,
         spool=directory.new_spool(worker or "pytest"),
         worker=worker,
-        salvage=command(directory) if worker is None else None,
+        salvage=command(directory) if alone else None,
     )
 
 

@@ -26,13 +26,19 @@ class SpoolDirectory:
         """A new one, readable by nobody else. Raises RecorderError."""
         try:
             path = Path(tempfile.mkdtemp(prefix="pytest-seccomp-"))
-            token = secrets.token_hex(16)
-            (path / _TOKEN).write_text(token)
         except OSError as error:
-            raise RecorderError(
-                f"no place for the recorder's files in {tempfile.gettempdir()}: {error.strerror}: set TMPDIR"
-            ) from error
-        return cls(path, token)
+            raise _no_place(tempfile.gettempdir(), error) from error
+        directory = cls(path, secrets.token_hex(16))
+        directory.write(_TOKEN, directory.token)
+        return directory
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file in it, or remove the directory where that cannot be done. Raises RecorderError."""
+        try:
+            (self.path / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            self.remove()
+            raise _no_place(os.fspath(self.path.parent), error) from error
 
     @classmethod
     def find(cls, path: str, token: str) -> "SpoolDirectory | None":
@@ -67,3 +73,7 @@ class SpoolDirectory:
     def remove(self) -> None:
         """Remove it with all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _no_place(where: str, error: OSError) -> RecorderError:
+    return RecorderError(f"no place for the recorder's files in {where}: {error.strerror}: set TMPDIR")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 from running import Run, traced, until
@@ -65,7 +64,9 @@ def expect_cut_short(run: Run) -> None:
     assert trace.collections[0].counts
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT], ids=lambda n: n.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT], ids=lambda n: n.name
+)
 def test_by_a_signal_in_the_middle_of_a_test(waiting: Suite, number: signal.Signals) -> None:
     with traced(waiting) as run:
         run.wait_for("waiting")

@@ -1,7 +1,7 @@
 """Runs of pytest that go on while a test looks at them or kills something, and what is left of them afterwards.
 
-Every process of a run, the recorder and daemons included, inherits an environment variable with a value of the run's own:
-so they are found whatever became of their parents, and nobody else's are.
+Every process of a run, the recorder and daemons included, inherits an environment variable with a value of the run's
+own: so they are found whatever became of their parents, and nobody else's are.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from traced import Finished, Suite, Trace
 
@@ -109,7 +109,7 @@ class Run:
                 process_group=0,
             )
 
-    def __enter__(self) -> "Run":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
