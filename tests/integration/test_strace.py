@@ -1,0 +1,170 @@
+"""A trace against strace's, call for call."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import strace
+from traced import Line, Suite
+
+from pytest_seccomp.recorder import labels
+
+pytestmark = [pytest.mark.needs("listener"), pytest.mark.needs("strace")]
+
+PROGRAMS = {
+    "ls": ["/bin/ls", "-la", "/"],
+    "python": [sys.executable, "-I", "-S", "-c", "import os; os.listdir('/'); open('/dev/null').close()"],
+    "a pipeline": ["/bin/sh", "-c", "/bin/true | /bin/true | /bin/cat; /bin/true"],
+    "a shell of a shell": ["/bin/sh", "-c", "sh -c 'exec /bin/true' && (cd / && /bin/true) && test -e /"],
+    "a failing program": ["/bin/sh", "-c", "ls /nowhere 2>/dev/null; true"],
+}
+
+
+def numbers(line: Line, phase: str | None = None) -> Counter[int]:
+    """Calls by number; of a phase, or of all."""
+    counts: Counter[int] = Counter()
+    for entry in line.members["syscalls"]:
+        count = entry["count"] if phase is None else entry["phases"].get(phase, 0)
+        if count:
+            counts[entry["syscall"]] = count
+    return counts
+
+
+def test_a_whole_run(suite: Suite) -> None:
+    """Every phase of every test, and the collection, in a run that strace watches: it sees markers and calls alike."""
+    programs = "\n".join(
+        f"    def test_program_{index}():\n        subprocess.run({command!r}, stdout=subprocess.DEVNULL)\n"
+        for index, command in enumerate(PROGRAMS.values())
+    )
+    suite.write(
+        "test_programs.py",
+        f"""
+    import os, subprocess, threading
+    import pytest
+
+    @pytest.fixture(scope="module")
+    def module():
+        os.listdir("/")
+        yield
+        os.listdir("/usr")
+
+    @pytest.fixture
+    def own():
+        os.stat("/")
+        yield
+        os.stat("/usr")
+
+    {programs.strip()}
+
+    def test_empty():
+        pass
+
+    def test_loop(module, own):
+        for _ in range(100):
+            os.getppid()
+
+    def test_files(module, tmp_path):
+        for number in range(10):
+            (tmp_path / str(number)).write_text("text")
+
+    def test_fork(own):
+        pid = os.fork()
+        if not pid:
+            os.execv("/bin/true", ["true"])
+        os.waitpid(pid, 0)
+    """,
+    )
+    log = suite.folder.parent / "log"
+    trace = suite.trace("-p", "no:cacheprovider", before=["strace", *strace.OPTIONS, str(log)])
+    seen = strace.by_label(strace.read(log))
+
+    assert numbers(trace.collections[0]) == seen[labels.COLLECTION]
+    base = labels.FIRST_TEST
+    for test in trace.tests:
+        for offset, phase in enumerate(labels.PHASES):
+            assert numbers(test, phase) == seen.get(base + offset, Counter()), (test.nodeid, phase)
+        base = labels.next_base(base)
+    assert base == labels.next_base(max(seen) // len(labels.PHASES) * len(labels.PHASES))
+    assert sum(numbers(trace.test("test_program_2")).values()) > 100
+
+
+@pytest.fixture
+def spawning(suite: Suite) -> Suite:
+    """A suite whose test starts one program; the C library does that in the same way for all."""
+    suite.write(
+        "test_spawn.py",
+        """
+        import json, os, pathlib, pytest
+
+        PROGRAMS = json.loads(pathlib.Path("programs.json").read_text())
+
+        @pytest.mark.parametrize("argv", PROGRAMS, ids=map(str, range(len(PROGRAMS))))
+        def test_spawn(argv):
+            nowhere = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
+            os.waitpid(os.posix_spawn(argv[0], argv, os.environ, file_actions=nowhere), 0)
+        """,
+    )
+    return suite
+
+
+@pytest.mark.needs("c-compiler")
+def test_single_programs(spawning: Suite, tmp_path: Path) -> None:
+    """A test that starts a program, less what starting costs, against `strace -f program` without pytest."""
+    exiting = static_program(tmp_path, calls=0)
+    commands = [[str(exiting)], *PROGRAMS.values(), [str(static_program(tmp_path, calls=7))]]
+    spawning.write("programs.json", json.dumps(commands))
+    trace = spawning.trace()
+    spawned = [numbers(trace.test(f"test_spawn[{index}]"), "call") for index in range(len(commands))]
+    alone = [strace_alone(command, tmp_path / "log", spawning) for command in commands]
+
+    start = spawned[0] - alone[0]
+    assert sum(alone[0].values()) == 2  # execve and exit: the rest is what starting costs
+    for command, with_start, expected in zip(commands, spawned, alone, strict=True):
+        assert with_start - start == expected, command
+
+
+def strace_alone(command: list[str], log: Path, suite: Suite) -> Counter[int]:
+    """Calls by number of a command that strace runs, with the same streams and environment."""
+    subprocess.run(
+        ["strace", *strace.OPTIONS, str(log), *command],
+        cwd=suite.folder,
+        env=suite.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    return Counter(call.number for call in strace.read(log))
+
+
+def static_program(folder: Path, calls: int) -> Path:
+    """A program without a C library that makes `calls` getppid, and exit."""
+    program = folder / f"static_{calls}"
+    source = program.with_suffix(".c")
+    source.write_text(
+        f"""
+        #include <sys/syscall.h>
+        static long call(long number, long argument) {{
+        #if defined(__x86_64__)
+            long result;
+            __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(argument) : "rcx", "r11", "memory");
+            return result;
+        #elif defined(__aarch64__)
+            register long x8 __asm__("x8") = number;
+            register long x0 __asm__("x0") = argument;
+            __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8) : "memory");
+            return x0;
+        #endif
+        }}
+        void _start(void) {{
+            for (int made = 0; made < {calls}; made++)
+                call(SYS_getppid, 0);
+            call(SYS_exit, 0);
+        }}
+        """
+    )
+    subprocess.run(["gcc", "-O1", "-static", "-nostdlib", "-o", str(program), str(source)], check=True)
+    return program
