@@ -141,6 +141,7 @@ def start(settings: protocol.Settings) -> Client:
                 (os.POSIX_SPAWN_DUP2, theirs.fileno(), CONTROL),
             ],
             setsigmask=[],
+            setsigdef=[signal.SIGCHLD],  # ignored from somebody's nohup or cron on, it would hide the standby's end
         )
     except OSError as error:
         ours.close()
@@ -150,15 +151,25 @@ def start(settings: protocol.Settings) -> Client:
     client = Client(ours, settings.cookie)
     try:
         # The first process forks the recorder and ends, so that pytest has no child that its tests would find
-        _, status = os.waitpid(pid, 0)
+        status = _wait_for(pid)
         if status:
             raise RecorderError(f"the recorder did not start: {_how_it_ended(status)}")
-        ours.sendall(protocol.encode(settings.message()))
+        try:
+            ours.sendall(protocol.encode(settings.message()))
+        except OSError:
+            pass  # it has been killed, which waiting for its answer will tell
         client.wait_until_ready()
     except BaseException:
         client.close()
         raise
     return client
+
+
+def _wait_for(pid: int) -> int:
+    try:
+        return os.waitpid(pid, 0)[1]
+    except ChildProcessError:
+        return 0  # SIGCHLD is ignored: it has ended, and nobody knows how
 
 
 def _move_up(connection: socket.socket) -> socket.socket:
