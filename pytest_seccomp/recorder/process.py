@@ -100,6 +100,8 @@ class Recorder:
             except BlockingIOError:
                 return answered
             if not data:
+                if self._ledger is not None and not self._target.gone():
+                    self._ledger.close([protocol.CLOSED])
                 return answered
             for message in self._decoder.feed(data):
                 answered += self._handle(message)

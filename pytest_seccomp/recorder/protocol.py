@@ -21,6 +21,9 @@ import marshal
 
 Message = tuple[object, ...]
 
+CLOSED = "a test has closed the connection to the recorder: what was traced after that is not recorded"
+"""What both ends say where the code under test closes descriptors that it did not open."""
+
 
 class Settings:
     """What a recorder is to do; the first message.

@@ -1,0 +1,134 @@
+"""Tests and plugins that do what nobody should: the trace says what it lacks, and claims nothing else."""
+
+import sys
+
+import pytest
+from running import traced
+from traced import Suite
+
+pytestmark = pytest.mark.needs("listener")
+
+
+def test_a_forked_child_that_runs_on_as_pytest(suite: Suite) -> None:
+    """sys.exit() in a child is an exception that brings it back into pytest, where it ends the session once more."""
+    suite.write(
+        "test_fork.py",
+        """
+        import os, sys
+
+        def test_forks():
+            if os.fork() == 0:
+                sys.exit(0)
+            os.wait()
+            for _ in range(100):
+                os.getppid()
+
+        def test_after():
+            for _ in range(200):
+                os.getppid()
+        """,
+    )
+    with traced(suite) as run:
+        trace = run.trace(status=0)
+        run.expect_nothing_left()
+    assert trace.complete
+    assert trace.outcomes == {"test_fork.py::test_forks": "passed", "test_fork.py::test_after": "passed"}
+    assert trace.test("test_after").own == {"call": {"getppid": 200}}
+    # The child's own pytest runs test_after too: what it makes while its parent waits in test_forks counts for that
+    assert trace.test("test_forks").phase("call")["getppid"] == 300
+
+
+def test_a_test_that_removes_the_recorders_files(suite: Suite) -> None:
+    suite.write(
+        "test_remove.py",
+        """
+        import pathlib, shutil, tempfile
+
+        def test_remove():
+            (folder,) = pathlib.Path(tempfile.gettempdir()).glob("pytest-seccomp-*")
+            shutil.rmtree(folder)
+        """,
+    )
+    with traced(suite) as run:
+        finished = run.finish(0)
+        run.expect_nothing_left()
+    assert "INCOMPLETE" in finished.stdout
+    trace = finished.trace()
+    assert not trace.complete
+    assert trace.run["lost"] is None
+    (reason,) = trace.run["reasons"]
+    assert reason.startswith("all that was recorded is gone: somebody has removed ")
+
+
+def test_a_test_that_closes_descriptors_it_did_not_open(suite: Suite) -> None:
+    """Markers need no descriptor, messages do."""
+    suite.write(
+        "test_close.py",
+        """
+        import os
+
+        def test_before():
+            os.getppid()
+
+        def test_close():
+            os.closerange(20, 4096)
+
+        def test_after():
+            os.getppid()
+        """,
+    )
+    with traced(suite) as run:
+        finished = run.finish(pytest.ExitCode.INTERRUPTED)
+        run.expect_nothing_left()
+    assert "a test has closed the connection to the recorder" in finished.stdout
+    trace = finished.trace()
+    assert not trace.complete
+    assert "test_close.py::test_after" not in trace.outcomes
+    assert trace.test("test_before").own == {"call": {"getppid": 1}}
+    assert len(trace.run["reasons"]) == 1
+
+
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_a_plugin_that_fails_at_the_end_of_the_session(suite: Suite, options: tuple[str, ...]) -> None:
+    suite.write("conftest.py", "def pytest_sessionfinish():\n    raise RuntimeError('broken plugin')\n")
+    suite.write("test_one.py", "import os\ndef test_one():\n    os.getppid()\n")
+    plain = suite.run(*options, plugins=["xdist"])
+    with traced(suite, *options, plugins=["xdist"]) as run:
+        trace = run.trace(status=plain.status)
+        run.expect_nothing_left()
+    assert trace.complete
+    assert trace.test("test_one").own == {"call": {"getppid": 1}}
+
+
+def test_a_second_ctrl_c_while_the_trace_is_written(suite: Suite) -> None:
+    """The session is broken off there; who would merge in place of a killed one does."""
+    suite.write("test_one.py", "import os\ndef test_one():\n    os.getppid()\n")
+    suite.write(
+        "conftest.py",
+        """
+        import pytest_seccomp.plugin.owner as owner
+
+        def interrupted(*_, **__):
+            raise KeyboardInterrupt
+
+        owner.write_trace = interrupted
+        """,
+    )
+    with traced(suite) as run:
+        run.finish()
+        trace = run.salvaged()
+    assert not trace.complete
+    assert trace.test("test_one").own == {"call": {"getppid": 1}}
+
+
+def test_started_with_sigchld_ignored(suite: Suite) -> None:
+    """As from a parent that wants no zombies: the setting is inherited through execve."""
+    suite.write("test_one.py", "import os\ndef test_one():\n    os.getppid()\n")
+    program = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    with traced(suite, before=[suite.command([])[0], "-c", program]) as run:
+        trace = run.trace(status=0)
+        run.expect_nothing_left()
+    assert trace.complete
+    assert trace.test("test_one").own == {"call": {"getppid": 1}}
