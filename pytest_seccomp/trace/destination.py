@@ -1,6 +1,7 @@
 """Where a trace goes: its two files and its lock, and why a place is refused before the run."""
 
 import os
+import re
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import NoReturn
 
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace.reading import LineParser, os_text, parsed_lines
+from pytest_seccomp.trace.records import Record
 
 _STREAMS = ("/dev/fd/", "/dev/std", "/proc/")
 
@@ -87,9 +89,9 @@ class Destination:
                 with tempfile.TemporaryFile(dir=directory):
                     pass
             if there:
-                _check_content(path, real, whole=append)
-                if append and tests.exists():
-                    _check_content(tests, tests, whole=False)
+                _check_content(path, real, of_records=True, whole=append)
+            if tests.exists():
+                _check_content(tests, tests, of_records=False, whole=False)
             return cls(real, tests, lock, Identity.of(real))
         except OSError as error:
             _refuse(path, os_text(error), "name a place that you can write to")
@@ -104,7 +106,7 @@ def _regular(named: Path, path: Path) -> bool:
     for is_kind, kind in _KINDS:
         if is_kind(found.st_mode):
             _refuse(named, f"it is {kind}", "name a file")
-    if os.path.ismount(path):  # a single file mounted into a container: EBUSY when it is to be replaced
+    if _is_mount_point(path):  # a single file mounted into a container: EBUSY when it is to be replaced
         _refuse(named, "it is a mount point and cannot be replaced", "mount its directory instead")
     if not os.access(path, os.W_OK, effective_ids=True):
         _refuse(named, "no right to write to it", "remove it or name another file")
@@ -114,16 +116,27 @@ def _regular(named: Path, path: Path) -> bool:
     return True
 
 
-def _check_content(named: Path, path: Path, *, whole: bool) -> None:
-    """Refuse a file that is neither empty nor a trace; judge by its first line, or by all of them."""
+def _is_mount_point(path: Path) -> bool:
+    """From proc_pid_mountinfo(5). os.path.ismount does not see a file that is mounted from the same file system."""
+    escaped = re.sub(rb"[\\ \t\n]", lambda match: b"\\%03o" % match[0][0], os.fsencode(path))
+    with open("/proc/self/mountinfo", "rb") as file:
+        return any(line.split(b" ", 5)[4] == escaped for line in file)
+
+
+def _check_content(named: Path, path: Path, *, of_records: bool, whole: bool) -> None:
+    """Refuse a file that is neither empty nor what it should be; judge by its first line, or by all of them."""
+    records: set[bool] = set()
     try:
-        for _ in parsed_lines(path, LineParser()):
+        for _, item in parsed_lines(path, LineParser()):
+            records.add(isinstance(item, Record))
             if not whole:
                 break
     except TraceError as error:
         if whole:
             raise
         _refuse(named, "there is a file that is no trace", "remove it or name another file", error)
+    if records - {of_records}:
+        _refuse(named, "there is the other one of the two files of a trace", "remove it or name another file")
 
 
 def _refuse(path: Path, reason: str, remedy: str, cause: Exception | None = None) -> NoReturn:

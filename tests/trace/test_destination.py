@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -183,6 +185,28 @@ def test_a_place_without_the_right_to_write_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_system_that_takes_no_files_is_refused() -> None:
     assert refusal(Path("/sys/out.ndjson")).endswith(": name a place that you can write to")
+
+
+@pytest.mark.needs("mount")
+@pytest.mark.parametrize("name", ["out.ndjson", "with space.ndjson"])
+def test_a_single_file_that_is_mounted_is_refused(tmp_path: Path, name: str) -> None:
+    """As containers have it: the name cannot be given to another file."""
+    path = tmp_path / name
+    path.touch()
+    (tmp_path / "other").touch()
+    code = (
+        "import sys; from pathlib import Path; from pytest_seccomp.trace.destination import Destination; "
+        "Destination.check(Path(sys.argv[1]))"
+    )
+    script = 'mount --bind other "$1" && exec "$2" -c "$3" "$1"'
+    result = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", path, sys.executable, code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"cannot write a trace to {path}: it is a mount point and cannot be replaced: mount its" in result.stderr
 
 
 def test_an_identity_changes_with_each_replacement_and_each_write(tmp_path: Path) -> None:
