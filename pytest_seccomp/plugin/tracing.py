@@ -1,8 +1,9 @@
 """The hooks of a traced process: they say for whom its system calls count."""
 
 import contextlib
+import functools
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
@@ -27,6 +28,7 @@ class Tracing:
         self._outcome = Outcome()
         self._outer: list[int] = []
         self._room: object = None
+        self._is_last = False
 
     @classmethod
     def start(cls, config: pytest.Config, settings: protocol.Settings) -> "Tracing":
@@ -89,12 +91,15 @@ class Tracing:
         self._nodeid = item.nodeid
         self._rerun = -1
         self._next_run()
+        # pytest takes what it is to call when it sets the item up, and calls it last of all that is the item's alone
+        item.teardown = functools.partial(self._tear_down, item.teardown)  # type: ignore[method-assign]
         try:
             result = yield
             # Not where a KeyboardInterrupt or pytest.exit() cuts it off: then it is written as a test that did not end
             self._end_run()
             return result
         finally:
+            del item.teardown
             if self.died and not item.session.shouldstop:
                 item.session.shouldstop = f"pytest-seccomp: {self.died}"
 
@@ -122,7 +127,10 @@ class Tracing:
             self._client.mark(labels.HARNESS)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_teardown(self) -> Generator[None, object, object]:
+    def pytest_runtest_teardown(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        self._is_last = nextitem is None or nextitem.parent is not item.parent
         self._client.mark(self._base + labels.TEARDOWN)
         try:
             return (yield)
@@ -151,6 +159,14 @@ class Tracing:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.nodeid == self._nodeid:
             self._outcome.add(report)
+
+    def _tear_down(self, item_teardown: Callable[[], None]) -> None:
+        try:
+            item_teardown()
+        finally:
+            if self._is_last:
+                # What follows is torn down for the class, the module ... that ends with this test
+                self._client.mark(self._base + labels.SHARED)
 
     def _next_run(self) -> None:
         self._base = labels.next_base(self._base)
