@@ -1,0 +1,55 @@
+"""The cost of one system call: in a tight loop, and now and then between work."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import machine
+from rounds import Goal, Measurement, Scale, take_turns
+
+_PROGRAM = Path(__file__).with_name("calling.py")
+
+_OF_C = Goal(1.5)
+_OF_STRACE = Goal(5, least=True)
+
+
+def loop(scale: Scale, folder: Path) -> Measurement:
+    """os.getppid() again and again."""
+    return _measure("a call in a loop", "loop", scale.loop_calls, scale.rounds, folder)
+
+
+def sparse(scale: Scale, folder: Path) -> Measurement:
+    """os.getppid() each 200 us or so, with computing in between."""
+    return _measure("a call each 200 us", "sparse", scale.sparse_calls, scale.rounds, folder)
+
+
+def _measure(title: str, pattern: str, calls: int, rounds: int, folder: Path) -> Measurement:
+    counted = folder / "counted"
+    variants = {"plain": _variant([], pattern, calls, None), "notify": _variant([], pattern, calls, "notify")}
+    for name, command in (("C", machine.supervisor(folder, counted)), ("strace", machine.strace(folder / "strace"))):
+        if command is not None:
+            variants[name] = _variant(command, pattern, calls, None)
+    measurement = Measurement(title, "us", take_turns(variants, rounds))
+
+    def added(name: str) -> Callable[[dict[str, float]], float]:
+        return lambda samples: samples[name] - samples["plain"]
+
+    notify, in_c, strace = added("notify"), added("C"), added("strace")
+    measurement.add("notify to C", lambda samples: notify(dict(samples)) / in_c(dict(samples)), _OF_C)
+    measurement.add("strace to notify", lambda samples: strace(dict(samples)) / notify(dict(samples)), _OF_STRACE)
+    measurement.add("strace to C", lambda samples: strace(dict(samples)) / in_c(dict(samples)))
+    return measurement
+
+
+def _variant(tracer: list[str], pattern: str, calls: int, backend: str | None) -> Callable[[], float]:
+    command = [*tracer, *machine.python("-I", _PROGRAM, pattern, str(calls), *([backend] if backend else []))]
+
+    def run() -> float:
+        done = subprocess.run(
+            command, env=machine.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, text=True
+        )
+        microseconds: float = json.loads(done.stdout)
+        return microseconds
+
+    return run
