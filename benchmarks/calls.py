@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import machine
@@ -32,14 +32,15 @@ def _measure(title: str, pattern: str, calls: int, rounds: int, folder: Path) ->
             variants[name] = _variant(command, pattern, calls, None)
     measurement = Measurement(title, "us", take_turns(variants, rounds))
 
-    def added(name: str) -> Callable[[dict[str, float]], float]:
-        return lambda samples: samples[name] - samples["plain"]
-
-    notify, in_c, strace = added("notify"), added("C"), added("strace")
-    measurement.add("notify to C", lambda samples: notify(dict(samples)) / in_c(dict(samples)), _OF_C)
-    measurement.add("strace to notify", lambda samples: strace(dict(samples)) / notify(dict(samples)), _OF_STRACE)
-    measurement.add("strace to C", lambda samples: strace(dict(samples)) / in_c(dict(samples)))
+    measurement.add("notify to C", _ratio("notify", "C"), _OF_C)
+    measurement.add("strace to notify", _ratio("strace", "notify"), _OF_STRACE)
+    measurement.add("strace to C", _ratio("strace", "C"))
     return measurement
+
+
+def _ratio(one: str, other: str) -> Callable[[Mapping[str, float]], float]:
+    """Of what two tracers add to a call."""
+    return lambda samples: (samples[one] - samples["plain"]) / (samples[other] - samples["plain"])
 
 
 def _variant(tracer: list[str], pattern: str, calls: int, backend: str | None) -> Callable[[], float]:

@@ -1,4 +1,4 @@
-"""What the figures were measured on, without names of hosts or people, and the tracers that are here to compare with."""
+"""What the figures were measured on, without names of hosts or people, and the tracers to compare with."""
 
 import os
 import platform

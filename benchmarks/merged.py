@@ -1,4 +1,4 @@
-"""spool LINES PATH, merge SPOOL PATH or copy SPOOL PATH: do that and print [seconds, peak of the memory in megabytes]."""
+"""spool LINES PATH, merge SPOOL PATH, copy SPOOL PATH: do that, print [seconds, peak of the memory in megabytes]."""
 
 import json
 import sys
@@ -11,7 +11,8 @@ from pytest_seccomp.linux.process import status_field
 from pytest_seccomp.recorder import labels
 from pytest_seccomp.recorder.ledger import Ledger
 from pytest_seccomp.recorder.spool import Spool
-from pytest_seccomp.trace.store import Destination, Run, write_trace
+from pytest_seccomp.trace.records import Run
+from pytest_seccomp.trace.store import Destination, write_trace
 
 _CALLS = 20
 _KINDS = 60
@@ -38,7 +39,7 @@ def merge(source: str, path: str) -> None:
         backend="notify", complete=True, lost=0, exit_status=0, selection=[], python="3", pytest="9", kernel="6",
         arch="x86_64", workers=1, reasons=[],
     )  # fmt: skip
-    written = write_trace(Destination.check(path), run, [Path(source)])
+    written = write_trace(Destination.check(Path(path)), run, [Path(source)])
     if not written.complete:
         raise SystemExit(f"the trace is incomplete: {written.reasons}")
 

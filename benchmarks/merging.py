@@ -12,7 +12,7 @@ _PROGRAM = Path(__file__).with_name("merged.py")
 
 
 def merge(scale: Scale, folder: Path) -> Measurement:
-    """The time for many lines, beside that of reading and writing them with json alone; the memory beside fewer lines."""
+    """The time for many lines, beside that of json alone for the same lines; the memory beside that for fewer lines."""
     few, many = scale.lines
     memory: dict[str, list[float]] = {"few": [], "many": []}
     for lines in (few, many):

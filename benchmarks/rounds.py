@@ -78,7 +78,7 @@ class Measurement:
     def add(
         self, name: str, compute: Callable[[Mapping[str, float]], float], goal: Goal | None = None, unit: str = ""
     ) -> None:
-        """Add a figure, which `compute` gets from the samples of a round. It is left out where a variant is not here."""
+        """Add a figure, computed from the samples of each round. It is left out where a variant is not here."""
         count = min(len(values) for values in self.samples.values())
         rounds = [{variant: values[index] for variant, values in self.samples.items()} for index in range(count)]
         try:

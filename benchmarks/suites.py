@@ -13,7 +13,7 @@ _MS = 1000
 
 
 def empty_tests(scale: Scale, folder: Path) -> Measurement:
-    """What an empty test costs more under a tracer: markers, messages, its line, and the calls that pytest makes for it."""
+    """What an empty test costs more under a tracer: markers, messages, its line, the calls that pytest makes for it."""
     _write_tests(folder, scale.tests)
     seconds = take_turns(_variants(folder, folder), min(scale.rounds, 5))
     samples = {name: [value * _MS / scale.tests for value in values] for name, values in seconds.items()}
