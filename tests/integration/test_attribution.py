@@ -1,0 +1,646 @@
+"""For whom a call counts: setup, call, teardown, shared, collection or harness.
+
+Each function in a suite here makes a call that nothing else in it makes, so that a phase can be compared as a whole.
+"""
+
+import pytest
+from traced import Counts, Suite, Trace, without_futex
+
+pytestmark = pytest.mark.needs("listener")
+
+Phases = dict[str, Counts]
+
+SCOPES = """
+    import os
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def session():
+        os.getuid()
+        yield
+        os.getuid(), os.getuid()
+
+    @pytest.fixture(scope="package")
+    def package():
+        os.geteuid()
+        yield
+        os.geteuid(), os.geteuid()
+
+    @pytest.fixture(scope="module")
+    def module(session, package):
+        os.getgid()
+        yield
+        os.getgid(), os.getgid()
+
+    @pytest.fixture(scope="class")
+    def one_class(module):
+        os.getegid()
+        yield
+        os.getegid(), os.getegid()
+
+    @pytest.fixture
+    def function(one_class):
+        os.getpgid(0)
+        yield
+        os.getpgid(0), os.getpgid(0)
+
+    class TestOne:
+        def test_first(self, function):
+            os.getppid()
+
+        def test_second(self, function):
+            os.getppid()
+
+    class TestTwo:
+        def test_third(self, function):
+            os.getppid()
+
+    def test_none():
+        pass
+"""
+
+OWN: Phases = {"setup": {"getpgid": 1}, "call": {"getppid": 1}, "teardown": {"getpgid": 2}}
+
+
+def phases(trace: Trace) -> dict[str, Phases]:
+    """The phases of each test by its function's name."""
+    return {line.nodeid.rpartition("::")[2]: line.phases for line in trace.tests}
+
+
+def test_fixtures_of_every_scope(suite: Suite) -> None:
+    suite.write("test_scopes.py", SCOPES)
+    assert phases(suite.trace()) == {
+        "test_first": OWN | {"shared": {"getuid": 1, "geteuid": 1, "getgid": 1, "getegid": 1}},
+        "test_second": OWN | {"shared": {"getegid": 2}},
+        "test_third": OWN | {"shared": {"getegid": 3}},
+        "test_none": {"shared": {"getuid": 2, "geteuid": 2, "getgid": 2}},
+    }
+
+
+@pytest.mark.parametrize("name", ["test_first", "test_second", "test_third"])
+def test_one_test_alone_has_the_same_trace_of_its_own(suite: Suite, name: str) -> None:
+    suite.write("test_scopes.py", SCOPES)
+    shared = {"getuid": 3, "geteuid": 3, "getgid": 3, "getegid": 3}
+    assert phases(suite.trace("-k", name)) == {name: OWN | {"shared": shared}}
+
+
+def test_finalizers(suite: Suite) -> None:
+    suite.write(
+        "test_finalizers.py",
+        """
+        import os
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def wide(request):
+            request.addfinalizer(lambda: [os.getuid() for _ in range(2)])
+            request.addfinalizer(lambda: [os.getuid() for _ in range(20)])
+            os.getuid()
+
+        @pytest.fixture
+        def narrow(request, wide):
+            request.addfinalizer(lambda: [os.getgid() for _ in range(2)])
+            request.addfinalizer(lambda: [os.getgid() for _ in range(20)])
+            os.getgid()
+
+        def test_first(narrow):
+            pass
+
+        def test_last(narrow, request):
+            request.addfinalizer(os.getppid)
+        """,
+    )
+    own: Phases = {"setup": {"getgid": 1}, "teardown": {"getgid": 22}}
+    assert phases(suite.trace()) == {
+        "test_first": own | {"shared": {"getuid": 1}},
+        "test_last": {"setup": {"getgid": 1}, "teardown": {"getgid": 22, "getppid": 1}, "shared": {"getuid": 22}},
+    }
+
+
+def test_a_finalizer_that_a_test_adds_for_others_too_is_shared(suite: Suite) -> None:
+    suite.write(
+        "test_finalizers.py",
+        """
+        import os
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def wide(request):
+            os.getuid()
+            yield request.addfinalizer
+            os.getuid()
+
+        def test_first(wide, request):
+            wide(os.getgid)
+            request.session.addfinalizer(os.getegid)
+            os.getppid()
+
+        def test_last():
+            pass
+        """,
+    )
+    assert phases(suite.trace()) == {
+        "test_first": {"call": {"getppid": 1}, "shared": {"getuid": 1}},
+        "test_last": {"shared": {"getuid": 1, "getgid": 1, "getegid": 1}},
+    }
+
+
+def test_a_wider_fixture_that_is_first_asked_for_in_the_call(suite: Suite) -> None:
+    suite.write(
+        "test_late.py",
+        """
+        import os
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def outer():
+            os.getuid()
+            yield
+            os.getuid()
+
+        @pytest.fixture(scope="module")
+        def inner(request):
+            os.getgid()
+            request.getfixturevalue("outer")
+            os.getgid()
+
+        @pytest.fixture
+        def narrow():
+            os.getpgid(0)
+
+        def test_late(request):
+            os.getppid()
+            request.getfixturevalue("inner")
+            os.getppid()
+            request.getfixturevalue("narrow")
+            os.getppid()
+        """,
+    )
+    assert phases(suite.trace()) == {
+        "test_late": {"call": {"getppid": 3, "getpgid": 1}, "shared": {"getuid": 2, "getgid": 2}}
+    }
+
+
+def test_a_parametrized_session_fixture_is_set_up_again_in_the_middle(suite: Suite) -> None:
+    suite.write(
+        "test_parametrized.py",
+        """
+        import os
+        import pytest
+
+        @pytest.fixture(scope="session", params=[1, 2])
+        def wide(request):
+            for _ in range(request.param):
+                os.getuid()
+            yield
+            for _ in range(10 * request.param):
+                os.getuid()
+
+        @pytest.fixture(scope="session")
+        def on_top(wide):
+            os.getgid()
+            yield
+            os.getgid(), os.getgid()
+
+        def test_first(on_top):
+            os.getppid()
+
+        def test_second(on_top):
+            os.getppid()
+        """,
+    )
+    call: Phases = {"call": {"getppid": 1}}
+    # The second parameter's set-up tears down what the first has set up, in the set-up of a test
+    assert phases(suite.trace()) == {
+        "test_first[1]": call | {"shared": {"getuid": 1, "getgid": 1}},
+        "test_second[1]": call,
+        "test_first[2]": call | {"shared": {"getuid": 10 + 2, "getgid": 2 + 1}},
+        "test_second[2]": call | {"shared": {"getuid": 20, "getgid": 2}},
+    }
+
+
+def test_setups_and_teardowns_that_fail(suite: Suite) -> None:
+    suite.write(
+        "test_failing.py",
+        """
+        import os
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def breaks_setup():
+            os.getuid()
+            raise ValueError
+
+        @pytest.fixture(scope="class")
+        def breaks_teardown():
+            os.getgid()
+            yield
+            os.getgid()
+            raise ValueError
+
+        @pytest.fixture(scope="class")
+        def skips():
+            os.getegid()
+            pytest.skip("not here")
+
+        class TestSetup:
+            def test_first(self, breaks_setup):
+                os.getppid()
+
+            def test_second(self, breaks_setup):
+                os.getppid()
+
+        class TestTeardown:
+            def test_third(self, breaks_teardown):
+                os.getppid()
+
+        class TestSkip:
+            def test_fourth(self, skips):
+                os.getppid()
+
+        def test_after():
+            os.getppid()
+        """,
+    )
+    trace = suite.trace("--tb=no", status=1)
+    # The second test asks again: pytest keeps the failure of a fixture and raises it once more
+    assert {name: without_imports(found) for name, found in phases(trace).items()} == {
+        "test_first": {"shared": {"getuid": 1}},
+        "test_second": {},
+        "test_third": {"call": {"getppid": 1}, "shared": {"getgid": 2}},
+        "test_fourth": {"shared": {"getegid": 1}},
+        "test_after": {"call": {"getppid": 1}},
+    }
+    assert list(trace.outcomes.values()) == ["error", "error", "error", "skipped", "passed"]
+
+
+def without_imports(found: Phases) -> Phases:
+    """Only calls that are no part of reading a file, which a traceback and a late import do."""
+    left = {
+        phase: {call: count for call, count in calls.items() if call.startswith("get")}
+        for phase, calls in found.items()
+    }
+    return {phase: calls for phase, calls in left.items() if calls}
+
+
+def test_setups_in_the_style_of_xunit(suite: Suite) -> None:
+    suite.write(
+        "test_xunit.py",
+        """
+        import os
+
+        def setup_module():
+            os.getuid()
+
+        def teardown_module():
+            os.getuid()
+
+        def setup_function():
+            os.getpgid(0)
+
+        def teardown_function():
+            os.getpgid(0)
+
+        class TestClass:
+            def setup_class(self):
+                os.getgid()
+
+            def teardown_class(self):
+                os.getgid()
+
+            def setup_method(self):
+                os.getegid()
+
+            def teardown_method(self):
+                os.getegid()
+
+            def test_first(self):
+                os.getppid()
+
+            def test_second(self):
+                os.getppid()
+
+        def test_third():
+            os.getppid()
+        """,
+    )
+    method: Phases = {"setup": {"getegid": 1}, "call": {"getppid": 1}, "teardown": {"getegid": 1}}
+    assert phases(suite.trace()) == {
+        "test_first": method | {"shared": {"getuid": 1, "getgid": 1}},
+        "test_second": method | {"shared": {"getgid": 1}},
+        "test_third": {
+            "setup": {"getpgid": 1},
+            "call": {"getppid": 1},
+            "teardown": {"getpgid": 1},
+            "shared": {"getuid": 1},
+        },
+    }
+
+
+def test_unittest(suite: Suite) -> None:
+    suite.write(
+        "test_unittest.py",
+        """
+        import os, unittest
+
+        def setUpModule():
+            os.getuid()
+
+        def tearDownModule():
+            os.getuid()
+
+        class TestCase(unittest.TestCase):
+            @classmethod
+            def setUpClass(cls):
+                os.getgid()
+                cls.addClassCleanup(os.geteuid)
+
+            @classmethod
+            def tearDownClass(cls):
+                os.getgid()
+
+            def setUp(self):
+                os.getegid()
+                self.addCleanup(os.getpgid, 0)
+
+            def tearDown(self):
+                os.getegid()
+
+            def test_first(self):
+                os.getppid()
+
+            def test_second(self):
+                os.getppid()
+        """,
+    )
+    # unittest runs setUp and tearDown with the test, in its call
+    own: Phases = {"call": {"getegid": 2, "getppid": 1, "getpgid": 1}}
+    assert phases(suite.trace()) == {
+        "test_first": own | {"shared": {"getuid": 1, "getgid": 1}},
+        "test_second": own | {"shared": {"getuid": 1, "getgid": 1, "geteuid": 1}},
+    }
+
+
+def test_autouse(suite: Suite) -> None:
+    suite.write(
+        "conftest.py",
+        """
+        import os
+        import pytest
+
+        @pytest.fixture(scope="session", autouse=True)
+        def wide():
+            os.getuid()
+            yield
+            os.getuid()
+
+        @pytest.fixture(autouse=True)
+        def narrow():
+            os.getgid()
+            yield
+            os.getgid()
+        """,
+    )
+    suite.write("test_autouse.py", "def test_first(): pass\ndef test_last(): pass\n")
+    own: Phases = {"setup": {"getgid": 1}, "teardown": {"getgid": 1}}
+    assert phases(suite.trace()) == {
+        "test_first": own | {"shared": {"getuid": 1}},
+        "test_last": own | {"shared": {"getuid": 1}},
+    }
+
+
+def test_collection_and_harness(suite: Suite) -> None:
+    suite.write(
+        "conftest.py",
+        """
+        import os
+
+        for _ in range(100):
+            os.getpgid(0)
+
+        def pytest_collection_modifyitems():
+            for _ in range(200):
+                os.getpgid(0)
+
+        def pytest_sessionstart():
+            for _ in range(1000):
+                os.getpgid(0)
+
+        def pytest_runtest_logreport():
+            for _ in range(10):
+                os.getpgid(0)
+        """,
+    )
+    suite.write("part/conftest.py", "import os\nfor _ in range(400): os.getpgid(0)\n")
+    suite.write("part/test_part.py", "import os\nfor _ in range(800): os.getpgid(0)\ndef test_part(): os.getpgid(0)\n")
+    trace = suite.trace()
+    assert trace.collections[0].counts["getpgid"] == 1500
+    assert trace.harnesses[0].counts["getpgid"] == 1030
+    assert trace.test("test_part").phases == {"call": {"getpgid": 1}}
+    record = next(record for record in trace.records if record["name"] == "getpgid")
+    assert (record["count"], record["tests"], record["collection"]) == (1501, 1, 1500)
+
+
+def test_every_worker_collects_the_same_and_it_counts_once(suite: Suite) -> None:
+    suite.write("conftest.py", "import os\nfor _ in range(100): os.getpgid(0)\n")
+    suite.write("test_one.py", "import os\nfor _ in range(50): os.getpgid(0)\ndef test_one(): os.getpgid(0)\n")
+    trace = suite.trace("-n", "2", plugins=["xdist"])
+    assert [line.worker for line in trace.tests] in (["gw0"], ["gw1"])
+    assert sorted(str(line.worker) for line in trace.collections) == ["gw0", "gw1"]
+    assert [line.counts["getpgid"] for line in trace.collections] == [150, 150]
+    assert trace.counts["getpgid"] == 151
+
+
+@pytest.mark.parametrize("mode", ["--capture=fd", "--capture=sys", "--capture=tee-sys", "--capture=no", "-s"])
+def test_no_way_to_capture_is_in_a_tests_trace(suite: Suite, mode: str) -> None:
+    suite.write("test_one.py", "import os\ndef test_one(): pass\ndef test_two(): os.getppid()\n")
+    assert phases(suite.trace(mode)) == {"test_one": {}, "test_two": {"call": {"getppid": 1}}}
+
+
+def test_a_child_that_lives_on_counts_for_the_test_that_is_running(suite: Suite) -> None:
+    suite.write(
+        "test_child.py",
+        """
+        import os
+
+        START, DONE = os.pipe(), os.pipe()
+        CHILDREN = []
+
+        def test_starts_it():
+            pid = os.fork()
+            if not pid:
+                for _ in range(100):
+                    os.getuid()
+                os.write(DONE[1], b"1")
+                os.read(START[0], 1)
+                for _ in range(200):
+                    os.getuid()
+                os._exit(0)
+            os.read(DONE[0], 1)
+            CHILDREN.append(pid)
+
+        def test_in_between():
+            pass
+
+        def test_goes_on_with_it():
+            os.write(START[1], b"1")
+            os.waitpid(CHILDREN.pop(), 0)
+        """,
+    )
+    trace = suite.trace()
+    assert trace.test("test_starts_it").phase("call")["getuid"] == 100
+    assert trace.test("test_in_between").phases == {}
+    assert trace.test("test_goes_on_with_it").phase("call")["getuid"] == 200
+
+
+def test_doctests(suite: Suite) -> None:
+    suite.write(
+        "module.py",
+        '''
+        """
+        >>> import os
+        >>> [os.getppid() for _ in range(3)] == 3 * [os.getppid()]
+        True
+        """
+        ''',
+    )
+    suite.write("text.txt", ">>> import os\n>>> [os.getpgid(0) for _ in range(3)] == 3 * [os.getpgid(0)]\nTrue\n")
+    trace = suite.trace("--doctest-modules", "--doctest-glob=*.txt")
+    # Around them are calls of doctest itself, and of pytest, which asks for the platform
+    assert trace.test("module.py::module").phase("call")["getppid"] == 4
+    assert trace.test("text.txt::text.txt").phase("call")["getpgid"] == 4
+
+
+def test_subtests(suite: Suite) -> None:
+    pytest.importorskip("_pytest.subtests", reason="subtests are a part of pytest 9")
+    suite.write(
+        "test_subtests.py",
+        """
+        import os, unittest
+
+        def test_fixture(subtests):
+            for number in range(3):
+                with subtests.test(number=number):
+                    os.getppid()
+                    assert number != 1
+
+        class TestCase(unittest.TestCase):
+            def test_case(self):
+                for number in range(3):
+                    with self.subTest(number=number):
+                        os.getppid()
+        """,
+    )
+    trace = suite.trace("--tb=no", status=1)
+    assert len(trace.tests) == 2
+    assert trace.test("test_fixture").phase("call")["getppid"] == 3
+    assert trace.test("test_case").phase("call")["getppid"] == 3
+    assert trace.outcomes == {
+        "test_subtests.py::test_fixture": "failed",
+        "test_subtests.py::TestCase::test_case": "passed",
+    }
+
+
+ORDINARY = """
+    import json, os, socket, sqlite3, subprocess, sys, tempfile, threading
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def database(tmp_path_factory):
+        connection = sqlite3.connect(tmp_path_factory.mktemp("database") / "file")
+        connection.execute("create table names (name text)")
+        yield connection
+        connection.close()
+
+    @pytest.fixture(scope="module")
+    def server():
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            yield listening
+
+    @pytest.fixture
+    def client(server):
+        with socket.create_connection(server.getsockname()) as connected:
+            accepted, _ = server.accept()
+            with accepted:
+                yield connected, accepted
+
+    def test_socket(client):
+        client[0].sendall(b"text")
+        assert client[1].recv(10) == b"text"
+
+    def test_file(tmp_path):
+        (tmp_path / "file").write_text("text")
+        assert os.listdir(tmp_path) == ["file"]
+
+    def test_another_file(tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with open("file", "w") as file:
+            json.dump([1, 2], file)
+
+    def test_temporary():
+        with tempfile.TemporaryDirectory() as folder:
+            assert os.listdir(folder) == []
+
+    def test_database(database):
+        with database:
+            database.execute("insert into names values ('name')")
+
+    @pytest.mark.parametrize("number", [1, 2])
+    def test_output(capfd, number):
+        print("text", flush=True)
+        assert capfd.readouterr().out == "text\\n"
+
+    def test_program():
+        subprocess.run(["/bin/true"], check=True)
+
+    def test_failing(tmp_path):
+        assert not os.listdir(tmp_path), "message"
+        raise ValueError
+
+    @pytest.mark.skip
+    def test_skipped():
+        pass
+
+    def test_empty():
+        pass
+"""
+
+
+def test_no_order_selection_or_worker_changes_a_tests_own_trace(suite: Suite) -> None:
+    suite.write("test_ordinary.py", ORDINARY)
+    suite.write(
+        "conftest.py",
+        """
+        import os
+
+        def pytest_collection_modifyitems(items):
+            if "REVERSED" in os.environ:
+                items.reverse()
+                items.sort(key=lambda item: item.path.parent.name != "aaa")
+        """,
+    )
+    # The first test that does something for the first time in a process pays for what Python keeps for the others,
+    # such as a module that is imported when it is needed: so every run begins with all of it in a module of its own
+    suite.write("aaa/test_first_time.py", ORDINARY)
+    base = suite.folder.parent / "base"
+    base.mkdir()
+    # A worker's temporary folders are one level deeper, and resolving a path makes a call for each level
+    usual = suite.trace("--basetemp", str(base / "deeper"), status=1)
+    reverse = suite.trace("--basetemp", str(base / "deeper"), status=1, environment={"REVERSED": "1"})
+    each = ("-n", "2", "--dist", "each", "--basetemp", str(base))
+    split = suite.trace(*each, plugins=["xdist"], status=1)
+    expected = own(usual, None)
+    assert sorted(set(usual.outcomes.values()), key=str) == ["failed", "passed", "skipped"]
+    assert len(expected) == 11
+    assert own(reverse, None) == expected
+    assert own(split, "gw0") == expected
+    assert own(split, "gw1") == expected
+
+
+def own(trace: Trace, worker: str | None) -> dict[str, Phases]:
+    """Own traces of the tests that are to be compared, by one worker."""
+    return {
+        line.nodeid: without_futex(line.own)
+        for line in trace.tests
+        if line.worker == worker and not line.nodeid.startswith("aaa/")
+    }
