@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest_seccomp
 from pytest_seccomp.cli.table import printable
-from pytest_seccomp.linux import libseccomp, process
 
 NONE_WORKS = 1
 
@@ -73,6 +72,8 @@ class Machine:
     @classmethod
     def of_this_process(cls) -> "Machine":
         """Ask the system."""
+        from pytest_seccomp.linux import libseccomp, process  # ctypes, which the other commands do without
+
         uname = os.uname()
         return cls(
             pytest_seccomp=pytest_seccomp.__version__,

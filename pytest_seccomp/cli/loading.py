@@ -62,9 +62,13 @@ def load(path: Path, visit: Callable[[Line | Untold], None]) -> Loaded:
 
 def in_words(figures: Figures, runs: int) -> str:
     """A trace in one line. `runs` is 0 where that is not known."""
-    of_runs = f"{plural(runs, 'run')}, " if runs else ""
+    parts = [plural(runs, "run")] if runs else []
+    if figures.tests or not figures.untold:
+        parts.append(plural(figures.tests, "test"))
+    if figures.untold:
+        parts.append(f"{plural(figures.untold, 'trace')} without a tests file")
     return (
-        f"{of_runs}{plural(figures.tests, 'test')}, {plural(figures.in_tests + figures.collection, 'call')} of "
+        f"{', '.join(parts)}, {plural(figures.in_tests + figures.collection, 'call')} of "
         f"{plural(figures.distinct, 'kind')}: {figures.in_tests:,} in tests, {figures.collection:,} in collection"
     )
 
@@ -73,6 +77,7 @@ def figures_members(figures: Figures) -> dict[str, int]:
     """The same for a program."""
     return {
         "tests_run": figures.tests,
+        "traces_without_tests": figures.untold,
         "distinct": figures.distinct,
         "calls_in_tests": figures.in_tests,
         "calls_in_collection": figures.collection,
@@ -83,3 +88,8 @@ def figures_members(figures: Figures) -> dict[str, int]:
 def plural(count: int, noun: str) -> str:
     """ "1 test", "2 tests"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def call_text(number: int, name: str | None, arch: str) -> str:
+    """How a call is named in a table."""
+    return f"{name or number} ({arch})"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_seccomp.cli.loading import Loaded, load
+from pytest_seccomp.cli.loading import Loaded, call_text, load
 from pytest_seccomp.cli.table import number, table, terminal_width
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace.phases import PhaseSums, of_line
@@ -74,15 +74,14 @@ class _Calls:
     def lines(self, loaded: Loaded, width: int | None) -> Iterator[str]:
         """For people. Where the tests file is missing, the phases are not known."""
         known = loaded.source.tests is not None
-        titles = ("count", "tests", *(PHASES if known else ()), "collection", "arch", "system call")
+        titles = ("count", "tests", *(PHASES if known else ()), "collection", "system call")
         rows = [
             (
                 number(record.count),
                 number(record.tests),
                 *(map(number, phases) if known else ()),
                 number(record.collection),
-                record.arch,
-                record.name or str(record.syscall),
+                call_text(record.syscall, record.name, record.arch),
             )
             for record, phases in self._records(loaded)
         ]

@@ -5,7 +5,9 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-_NARROWEST = 8
+_GAP = "  "
+_NARROWEST = 20
+"""Characters of the last column, for which others give way."""
 
 
 def terminal_width() -> int | None:
@@ -16,14 +18,22 @@ def terminal_width() -> int | None:
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], width: int | None) -> Iterator[str]:
     """The lines of a table: all columns but the last are numbers or short, the last takes what is left of the width.
 
-    Where a text is longer than that, its beginning gives way: of a test's id the end tells more.
+    Columns without a single entry are left out. Where the width is not enough, columns give way, from the one before
+    the last on, but never the first; then the texts of the last, which lose their beginning: of a test's id the end
+    tells more.
     """
-    cells = [list(titles), *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(_width(row[column]) for row in cells) for column in range(len(titles) - 1)]
-    left = None if width is None else max(width - sum(widths) - 2 * len(widths), _NARROWEST)
-    for row in cells:
-        padded = [" " * (most - _width(cell)) + cell for most, cell in zip(widths, row, strict=False)]
-        yield "  ".join([*padded, row[-1] if left is None else _ending(row[-1], left)])
+    cells = [[printable(cell) for cell in row] for row in rows]
+    last = len(titles) - 1
+    widths = [max(_width(row[column]) for row in (titles, *cells)) + len(_GAP) for column in range(last)]
+    columns = [column for column in range(last) if column == 0 or any(row[column] for row in cells)]
+    left = None
+    if width is not None:
+        while len(columns) > 1 and sum(widths[column] for column in columns) + _NARROWEST > width:
+            columns.pop()
+        left = max(width - sum(widths[column] for column in columns), 1)
+    for row in (titles, *cells):
+        aligned = [" " * (widths[column] - len(_GAP) - _width(row[column])) + row[column] for column in columns]
+        yield _GAP.join([*aligned, row[last] if left is None else _ending(row[last], left)])
 
 
 def number(count: int) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_seccomp.cli.loading import Loaded, load, plural
+from pytest_seccomp.cli.loading import Loaded, call_text, load, plural
 from pytest_seccomp.cli.show import title
 from pytest_seccomp.cli.table import number, table, terminal_width
 from pytest_seccomp.errors import SeccompError
@@ -149,12 +149,13 @@ def _lines(makers: list[_Maker], call: str, loaded: Loaded) -> Iterable[str]:
     if not makers:
         missing = "" if loaded.totals.complete else ", as far as this incomplete trace can tell"
         return [f"nobody made {call}{missing}"]
+    calls = {maker.call.key: call_text(maker.call.number, maker.call.name, maker.call.arch) for maker in makers}
+    several = len(calls) > 1  # the same name on two architectures
     rows = [
-        (number(maker.count), *map(number, maker.phases), maker.call.arch, maker.call.name or str(maker.call.number))
+        (number(maker.count), *map(number, maker.phases), calls[maker.call.key] if several else "", maker.title)
         for maker in makers
     ]
-    rows = [(*row, maker.title) for row, maker in zip(rows, makers, strict=True)]
-    lines = list(table(("count", *PHASES, "arch", "system call", "made by"), rows, terminal_width()))
+    lines = list(table(("count", *PHASES, "system call", "made by"), rows, terminal_width()))
     if not any(maker.counts_in_trace for maker in makers):
         lines.append(f"only pytest itself made {call}, between tests: that is not in the trace")
     return lines

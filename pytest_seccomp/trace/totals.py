@@ -34,6 +34,8 @@ class Figures:
     in_tests: int
     collection: int
     harness: int
+    untold: int = 0
+    """Traces that came without their tests file: their calls are counted above, how many tests they had is unknown."""
 
 
 @dataclass(slots=True)
@@ -48,6 +50,8 @@ class Totals:
     runs: int = 0
     tests: int = 0
     """Runs of a test, those without a call included."""
+    untold: int = 0
+    """Traces that came without their tests file."""
     _sums: defaultdict[Call, Sums] = field(default_factory=lambda: defaultdict(Sums))
     _untold: dict[tuple[str, int, str | None], Call] = field(default_factory=dict)
 
@@ -90,8 +94,7 @@ class Totals:
             its.tests += record.tests
             its.in_tests += record.count - record.collection
             its.collection = max(its.collection, record.collection)
-        # The tests that it does not name: at least as many as made the most widespread call.
-        self.tests += max((record.tests for record in untold.records), default=0)
+        self.untold += 1
         if not untold.complete:
             self.mark_incomplete(["a trace that came without its tests file was incomplete"])
 
@@ -105,6 +108,7 @@ class Totals:
             its.harness += sums.harness
         self.runs += other.runs
         self.tests += other.tests
+        self.untold += other.untold
         self.lost = _sum(self.lost, other.lost)
         if not other.complete:
             self.mark_incomplete(other.reasons)
@@ -131,6 +135,7 @@ class Totals:
             in_tests=sum(sums.in_tests for sums in all_sums),
             collection=sum(sums.collection for sums in all_sums),
             harness=sum(sums.harness for sums in all_sums),
+            untold=self.untold,
         )
 
     def _by_key(self) -> dict[tuple[str, int], tuple[str | None, Sums]]:

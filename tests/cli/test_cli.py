@@ -1,0 +1,108 @@
+"""The command as such: errors in one line, exit statuses, output that nobody reads to its end."""
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import Command, Trace
+
+import pytest_seccomp
+from pytest_seccomp.cli import main
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"pytest-seccomp {pytest_seccomp.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: {doctor,merge,show,why}: see pytest-seccomp --help"),
+        (["show"], "the following arguments are required: TRACE: see pytest-seccomp show --help"),
+        (["merge", "a"], "the following arguments are required: -o/--output: see pytest-seccomp merge --help"),
+        (["show", "--by-tests", "x"], "unrecognized arguments: --by-tests: see pytest-seccomp --help"),
+        (["show", "/gone"], "cannot read /gone: No such file or directory (ENOENT)"),
+        (["show", "/"], "/ is no regular file: name one, for it is read more than once"),
+        (["show", "/go\nne\x1b[2J"], r"cannot read /go\nne\x1b[2J: No such file or directory (ENOENT)"),
+    ],
+)
+def test_an_error_is_one_line_and_status_2(command: Command, arguments: list[str], message: str) -> None:
+    result = command(*arguments)
+    assert (result.status, result.out, result.err) == (2, "", f"pytest-seccomp: error: {message}\n")
+
+
+def test_an_unknown_command_is_an_error_that_names_all(command: Command) -> None:
+    result = command("shwo")
+    assert result.status == 2
+    assert re.fullmatch(r"pytest-seccomp: error: .*'shwo'.*doctor.*merge.*show.*why.* --help\n", result.err)
+
+
+def test_the_module_is_the_command(trace: Trace) -> None:
+    path = trace()
+    process = [sys.executable, "-m", "pytest_seccomp", "show", str(path)]
+    result = subprocess.run(process, capture_output=True, text=True, check=True)
+    assert result.stdout.startswith(f"{path}: complete, notify\n")
+    failed = subprocess.run([*process[:-1], "/gone"], capture_output=True, text=True, check=False)
+    assert (failed.returncode, failed.stderr) == (
+        2,
+        "pytest-seccomp: error: cannot read /gone: No such file or directory (ENOENT)\n",
+    )
+
+
+def test_output_that_nobody_reads_ends_the_command_quietly(trace: Trace) -> None:
+    """`show | head`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "pytest_seccomp", "show", str(trace())]
+    with open(writing, "w") as nobody:
+        result = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, text=True, check=False)
+    assert (result.returncode, result.stderr) == (128 + signal.SIGPIPE, "")
+
+
+def test_an_interrupt_ends_the_command_quietly(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pytest_seccomp.cli.show.run", interrupt)
+    result = command("show", "x")
+    assert (result.status, result.err) == (128 + signal.SIGINT, "")
+
+
+def test_an_id_that_the_output_cannot_encode_is_escaped(
+    trace: Trace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = trace()
+    tests = path.with_name("out.tests.ndjson")
+    tests.write_text(tests.read_text().replace("t.py::copy", "t.py::\\u00e9"))
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", output)
+    assert main(["show", "--by-test", str(path)]) == 0
+    assert b"t.py::\\xe9" in output.buffer.getvalue()
+
+
+def test_show_and_why_import_neither_filelock_nor_pyseccomp(trace: Trace) -> None:
+    code = "import sys; from pytest_seccomp.cli import main; main(); print(*sys.modules)"
+    for arguments in (["show"], ["why", "read"]):
+        command = [sys.executable, "-c", code, *arguments, str(trace())]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        loaded = set(result.stdout.splitlines()[-1].split())
+        assert "pytest_seccomp.trace.totals" in loaded
+        assert loaded & {"filelock", "pyseccomp", "ctypes", "pytest"} == set()
+
+
+def test_commands_leave_the_trace_as_it_is(command: Command, trace: Trace, tmp_path: Path) -> None:
+    path = trace()
+    before = {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in tmp_path.iterdir()}
+    command("show", path)
+    command("why", "read", path)
+    command("merge", "-o", tmp_path / "other/all.ndjson", path)
+    assert {
+        file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in tmp_path.iterdir() if file.is_file()
+    } == before

@@ -1,0 +1,164 @@
+"""`show`: the table of a trace."""
+
+import json
+import os
+
+import pytest
+from commands import Command, Trace
+
+
+def test_by_call(command: Command, trace: Trace) -> None:
+    path = trace()
+    result = command("show", path)
+    assert (result.status, result.err) == (0, "")
+    assert result.out.splitlines() == [
+        f"{path}: complete, notify",
+        "1 run, 4 tests, 1,024 calls of 3 kinds: 1,014 in tests, 10 in collection",
+        "",
+        "count  tests  setup   call  shared  collection  system call",
+        "1,000      1         1,000                      getpid (x86_64)",
+        "   23      2      2      8       3          10  read (x86_64)",
+        "    1      1             1                      exit (i386)",
+    ]
+
+
+def test_by_test(command: Command, trace: Trace) -> None:
+    assert command("show", "--by-test", trace()).out.splitlines()[3:] == [
+        "count  distinct  setup   call  shared  outcome  test",
+        "1,009         2      2  1,007           passed  t.py::copy",
+        "    4         1             1       3   passed  t.py::copy (rerun 1)",
+        "    1         1             1           failed  t.py::program",
+        "                                        passed  t.py::empty",
+        "  104         2                                 (harness, gw0)",
+        "   10         1                                 (collect, gw0)",
+    ]
+
+
+def test_sorted_by_name(command: Command, trace: Trace) -> None:
+    path = trace()
+    rows = command("show", "--sort", "name", path).out.splitlines()[4:]
+    assert [row.split()[-2] for row in rows] == ["exit", "getpid", "read"]
+    rows = command("show", "--sort=name", "--by-test", path).out.splitlines()[4:]
+    assert [row[48:] for row in rows] == [
+        "t.py::copy",
+        "t.py::copy (rerun 1)",
+        "t.py::empty",
+        "t.py::program",
+        "(collect, gw0)",
+        "(harness, gw0)",
+    ]
+
+
+def test_without_its_tests_file_the_phases_are_unknown(command: Command, trace: Trace) -> None:
+    path = trace()
+    path.with_name("out.tests.ndjson").unlink()
+    assert command("show", path).out.splitlines() == [
+        f"{path}: complete",
+        "1 trace without a tests file, 1,024 calls of 3 kinds: 1,014 in tests, 10 in collection",
+        "",
+        "count  tests  collection  system call",
+        "1,000      1              getpid (x86_64)",
+        "   23      2          10  read (x86_64)",
+        "    1      1              exit (i386)",
+    ]
+
+
+def test_what_each_test_called_needs_the_tests_file(command: Command, trace: Trace) -> None:
+    path = trace()
+    path.with_name("out.tests.ndjson").unlink()
+    result = command("show", "--by-test", path)
+    assert result.status == 2
+    assert result.err == (
+        f"pytest-seccomp: error: {path} does not say what each test called, and its tests file is not beside it: "
+        "name a trace that has both\n"
+    )
+
+
+def test_the_tests_file_shows_the_same(command: Command, trace: Trace) -> None:
+    path = trace()
+    tests = path.with_name("out.tests.ndjson")
+    for view in ([], ["--by-test"]):
+        by_path, by_tests = command("show", *view, path).out, command("show", *view, tests).out
+        assert by_tests == by_path.replace(str(path), str(tests))
+
+
+@pytest.mark.parametrize("view", [[], ["--by-test"]])
+def test_an_incomplete_trace_says_so_before_and_after_the_table(
+    command: Command, trace: Trace, view: list[str]
+) -> None:
+    path = trace(complete=False)
+    result = command("show", *view, path)
+    lines = result.out.splitlines()
+    assert result.status == 0
+    assert lines[0] == f"{path}: INCOMPLETE, notify"
+    assert lines[2:4] == ["INCOMPLETE: calls may be missing:", "  gw0: the recorder was killed"]
+    assert lines[-1] == "INCOMPLETE, see above"
+
+
+def test_an_incomplete_trace_of_which_only_path_is_left_says_so(command: Command, trace: Trace) -> None:
+    path = trace(complete=False)
+    path.with_name("out.tests.ndjson").unlink()
+    assert command("show", path).out.splitlines()[2:4] == [
+        "INCOMPLETE: calls may be missing:",
+        "  a trace that came without its tests file was incomplete",
+    ]
+
+
+def test_json_by_call(command: Command, trace: Trace) -> None:
+    found = json.loads(command("show", "--json", trace(complete=False)).out)
+    assert (found["complete"], found["lost"], found["reasons"]) == (False, 0, ["gw0: the recorder was killed"])
+    assert [found[name] for name in ("tests_run", "distinct", "calls_in_tests", "calls_in_collection")] == [
+        *(4, 3),
+        *(1014, 10),
+    ]
+    assert [run["workers"] for run in found["runs"]] == [1]
+    assert found["calls"][1] == {
+        "syscall": 0,
+        "name": "read",
+        "count": 23,
+        "arch": "x86_64",
+        "tests": 2,
+        "collection": 10,
+        "complete": False,
+        "phases": {"setup": 2, "call": 8, "teardown": 0, "shared": 3},
+    }
+
+
+def test_json_by_test(command: Command, trace: Trace) -> None:
+    found = json.loads(command("show", "--json", "--by-test", trace()).out)
+    assert found["tests"][1] == {
+        "kind": "test",
+        "nodeid": "t.py::copy",
+        "worker": "gw0",
+        "rerun": 1,
+        "outcome": "passed",
+        "complete": True,
+        "count": 4,
+        "distinct": 1,
+        "phases": {"setup": 0, "call": 1, "teardown": 0, "shared": 3},
+    }
+    assert [test["kind"] for test in found["tests"]] == ["test"] * 4 + ["harness", "collect"]
+
+
+@pytest.mark.parametrize("columns", [30, 40, 60, 80, 200])
+@pytest.mark.parametrize("view", [[], ["--by-test"]])
+def test_no_row_is_wider_than_the_terminal(
+    command: Command, trace: Trace, monkeypatch: pytest.MonkeyPatch, columns: int, view: list[str]
+) -> None:
+    path = trace()
+    tests = path.with_name("out.tests.ndjson")
+    tests.write_text(tests.read_text().replace("t.py::copy", "tests/" + "long/" * 30 + "t.py::copy"))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("os.get_terminal_size", lambda *_: os.terminal_size((columns, 24)))
+    monkeypatch.delenv("COLUMNS", raising=False)
+    rows = command("show", *view, path).out.splitlines()[3:]
+    assert max(map(len, rows)) <= columns
+    assert any(row.endswith("py::copy (rerun 1)" if view else "getpid (x86_64)") for row in rows)
+
+
+def test_no_row_is_cut_where_no_terminal_is(command: Command, trace: Trace) -> None:
+    path = trace()
+    tests = path.with_name("out.tests.ndjson")
+    nodeid = "tests/" + "long/" * 100 + "t.py::copy"
+    tests.write_text(tests.read_text().replace("t.py::copy", nodeid))
+    assert nodeid in command("show", "--by-test", path).out
