@@ -30,6 +30,9 @@ _SCM_RIGHTS_LENGTH = 20
 _CONTROL_LENGTH = 24
 _DESCRIPTOR_OFFSET = 16
 
+_BUFFER_LENGTH = 65536
+_SEND_FLAGS = Word(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
 
 class _IoVec(ctypes.Structure):
     _fields_: ClassVar = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
@@ -59,6 +62,13 @@ class MarkedCalls:
         self._syscall = raw.function()
         self._prctl = Word(self._architecture.prctl)
         self._option = Word(MARKER_OPTION)
+        self._sendmsg = Word(self._architecture.sendmsg)
+        self._recvmsg = Word(self._architecture.recvmsg)
+        # Made once: building them costs more than the call
+        buffer = ctypes.create_string_buffer(_BUFFER_LENGTH)
+        self._memory = memoryview(buffer).cast("B")
+        self._vector = _IoVec(ctypes.cast(buffer, ctypes.c_void_p), 0)
+        self._message = ctypes.byref(_Message(None, 0, ctypes.pointer(self._vector), 1, None, 0, 0))
 
     def mark(self, label: int, operation: int) -> int | None:
         """Make the marker call with two numbers for the recorder.
@@ -77,23 +87,21 @@ class MarkedCalls:
 
     def send(self, descriptor: int, data: bytes) -> int:
         """Send what fits into the socket's buffer now; returns the number of bytes. Raises OSError, BlockingIOError."""
-        return self._message_call(
-            "sendmsg", self._architecture.sendmsg, descriptor, ctypes.c_char_p(data), len(data),
-            socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL,
-        )  # fmt: skip
+        length = min(len(data), _BUFFER_LENGTH)
+        self._memory[:length] = data[:length]
+        self._vector.length = length
+        return self._message_call("sendmsg", self._sendmsg, descriptor, _SEND_FLAGS)
 
-    def receive(self, descriptor: int, size: int) -> bytes:
-        """Receive at most `size` bytes, waiting for the first; empty at the end of the stream. Raises OSError."""
-        buffer = ctypes.create_string_buffer(size)
-        length = self._message_call("recvmsg", self._architecture.recvmsg, descriptor, buffer, size, 0)
-        return buffer.raw[:length]
+    def receive(self, descriptor: int) -> bytes:
+        """Receive what is there, waiting for the first byte; empty at the end of the stream. Raises OSError."""
+        self._vector.length = _BUFFER_LENGTH
+        length = self._message_call("recvmsg", self._recvmsg, descriptor, self._zero)
+        return bytes(self._memory[:length])
 
-    def _message_call(self, name: str, number: int, descriptor: int, buffer: object, size: int, flags: int) -> int:
-        vector = _IoVec(ctypes.cast(buffer, ctypes.c_void_p), size)  # type: ignore[arg-type]
-        message = _Message(None, 0, ctypes.pointer(vector), 1, None, 0, 0)
+    def _message_call(self, name: str, number: Word, descriptor: int, flags: Word) -> int:
         while True:
             result: int = self._syscall(
-                Word(number), Word(descriptor), ctypes.byref(message), Word(flags), self._zero, self._cookie, self._zero
+                number, Word(descriptor), self._message, flags, self._zero, self._cookie, self._zero
             )
             if result >= 0:
                 return result

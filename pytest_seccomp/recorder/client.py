@@ -103,7 +103,7 @@ class Client:
         self.send(*message)
         self.ring()
         while self.alive:
-            data = self._calls.receive(self._descriptor, 65536)
+            data = self._calls.receive(self._descriptor)
             if not data:
                 break
             for answer in self._decoder.feed(data):
