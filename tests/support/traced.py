@@ -21,6 +21,9 @@ Counts = dict[str, int]
 """How often a call was made. A key is the call's name, `ARCH:NAME` on another architecture than this machine's, and the
 number in place of the name where there is none."""
 
+Phases = dict[str, Counts]
+"""The calls of each phase that has any."""
+
 PHASES = ("setup", "call", "teardown", "shared")
 
 
@@ -30,12 +33,10 @@ def key(entry: Mapping[str, Any]) -> str:
     return name if entry["arch"] == platform.machine() else f"{entry['arch']}:{name}"
 
 
-def without_futex(phases: dict[str, Counts]) -> dict[str, Counts]:
+def without_futex(phases: Phases) -> Phases:
     """The calls of each phase without those that hand over the GIL, for tests in an xdist worker: there a thread of
     execnet's wakes up whenever the controller says something, at any time in any test, and wants the GIL."""
-    left = {
-        phase: {call: count for call, count in calls.items() if call != "futex"} for phase, calls in phases.items()
-    }
+    left = {phase: {call: count for call, count in calls.items() if call != "futex"} for phase, calls in phases.items()}
     return {phase: calls for phase, calls in left.items() if calls}
 
 
@@ -85,7 +86,7 @@ class TestLine(Line):
         return int(self.members["rerun"])
 
     @property
-    def phases(self) -> dict[str, Counts]:
+    def phases(self) -> Phases:
         """The calls of each phase that has any."""
         return {
             phase: calls
@@ -94,7 +95,7 @@ class TestLine(Line):
         }
 
     @property
-    def own(self) -> dict[str, Counts]:
+    def own(self) -> Phases:
         """The test's own trace: without what fixtures of wider scope made."""
         return {phase: calls for phase, calls in self.phases.items() if phase != "shared"}
 
@@ -152,7 +153,9 @@ class Trace:
             for line in self.tests
             if (line.nodeid == name or line.nodeid.rpartition("::")[2] == name) and line.rerun == rerun
         ]
-        assert len(found) == 1, f"{len(found)} lines for {name!r} (rerun {rerun}) among {[t.nodeid for t in self.tests]}"
+        assert len(found) == 1, (
+            f"{len(found)} lines for {name!r} (rerun {rerun}) among {[t.nodeid for t in self.tests]}"
+        )
         return found[0]
 
     @property
@@ -161,7 +164,12 @@ class Trace:
         return {line.nodeid: line.outcome for line in sorted(self.tests, key=lambda line: line.rerun)}
 
     @property
-    def own(self) -> dict[str, dict[str, Counts]]:
+    def phases(self) -> dict[str, Phases]:
+        """The phases of each test, by what comes after the last `::` of its node id."""
+        return {line.nodeid.rpartition("::")[2]: line.phases for line in self.tests}
+
+    @property
+    def own(self) -> dict[str, Phases]:
         """Each test's own trace, by node id: what must not depend on order, selection or workers."""
         return {line.nodeid: line.own for line in self.tests}
 
@@ -208,7 +216,9 @@ class Suite:
         path.write_text(dedent(text), encoding="utf-8")
         return path
 
-    def command(self, arguments: Sequence[str], plugins: Iterable[str] | None = (), python: Sequence[str] = ()) -> list[str]:
+    def command(
+        self, arguments: Sequence[str], plugins: Iterable[str] | None = (), python: Sequence[str] = ()
+    ) -> list[str]:
         """The command of a run; `python` are options of the interpreter."""
         switches = [] if plugins is None else [part for name in ("seccomp", *plugins) for part in ("-p", name)]
         return [sys.executable, *python, "-m", "pytest", *switches, *arguments]
