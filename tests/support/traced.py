@@ -202,7 +202,7 @@ class Suite:
     """A folder with somebody's tests, in which pytest is run.
 
     Other plugins than ours are off, so that a test says what it needs: `plugins=["xdist"]`; None leaves them all on, as
-    they are where nobody says anything.
+    they are where nobody says anything. "no:seccomp" among them switches ours off.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -220,7 +220,10 @@ class Suite:
         self, arguments: Sequence[str], plugins: Iterable[str] | None = (), python: Sequence[str] = ()
     ) -> list[str]:
         """The command of a run; `python` are options of the interpreter."""
-        switches = [] if plugins is None else [part for name in ("seccomp", *plugins) for part in ("-p", name)]
+        names = [] if plugins is None else list(plugins)
+        if plugins is not None and "no:seccomp" not in names:
+            names.insert(0, "seccomp")
+        switches = [part for name in names for part in ("-p", name)]
         return [sys.executable, *python, "-m", "pytest", *switches, *arguments]
 
     def environment(

@@ -1,0 +1,115 @@
+"""Without an option of ours a run is as if the plugin were not installed."""
+
+import json
+import re
+
+import pytest
+from traced import Finished, Suite
+
+OTHERS = ["xdist", "timeout", "anyio"]
+
+
+def text(finished: Finished) -> str:
+    """What a run printed, but for the times and the list of plugins."""
+    output = re.sub(r"\d+\.\d\ds", "", finished.output)
+    return "".join(line for line in output.splitlines(keepends=True) if not line.startswith("plugins: "))
+
+
+@pytest.fixture
+def observing(suite: Suite) -> Suite:
+    """A suite whose only test writes down what it sees of its process."""
+    suite.write(
+        "test_observing.py",
+        """
+        import json, os, pathlib, sys, threading
+
+        def test_observing(request, pytestconfig):
+            manager = pytestconfig.pluginmanager
+            status = pathlib.Path("/proc/self/status").read_text().splitlines()
+            seen = {
+                "modules": sorted(sys.modules),
+                "plugins": sorted(name for name, plugin in manager.list_name_plugin() if plugin and not name.isdigit()),
+                "environment": dict(os.environ),
+                "descriptors": len(os.listdir("/proc/self/fd")),
+                "status": [line for line in status if line.startswith(("Seccomp", "NoNewPrivs", "Sig"))],
+                "threads": threading.active_count(),
+                "children": pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text(),
+            }
+            name = os.environ.get("PYTEST_XDIST_WORKER", "seen") + ".json"
+            pathlib.Path(name).write_text(json.dumps(seen))
+        """,
+    )
+    return suite
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ours"),
+    [([], []), (["-n", "1"], []), ([], ["--seccomp-backend=notify"])],
+    ids=["one process", "xdist", "a backend for nothing"],
+)
+def test_no_import_and_nothing_that_shows(observing: Suite, arguments: list[str], ours: list[str]) -> None:
+    name = "gw0.json" if "-n" in arguments else "seen.json"
+    observing.run(*arguments, *ours, plugins=OTHERS, python=["-W", "error"]).expect(0)
+    with_it = json.loads((observing.folder / name).read_text())
+    (observing.folder / name).unlink()
+    observing.run(*arguments, plugins=["no:seccomp", *OTHERS], python=["-W", "error"]).expect(0)
+    without = json.loads((observing.folder / name).read_text())
+    assert set(with_it.pop("modules")) - set(without.pop("modules")) == {"pytest_seccomp", "pytest_seccomp.plugin"}
+    assert set(with_it.pop("plugins")) - set(without.pop("plugins")) == {"seccomp", "seccomp-conftest-imports"}
+    for seen in (with_it, without):
+        del seen["environment"]["PYTEST_CURRENT_TEST"]
+        seen["environment"].pop("PYTEST_XDIST_TESTRUNUID", None)
+    assert with_it == without
+
+
+@pytest.mark.parametrize("verbosity", ["-q", "-v", "-vv"])
+def test_no_header_no_summary_no_warning(suite: Suite, verbosity: str) -> None:
+    suite.write("test_one.py", "def test_one(): pass\ndef test_two(): assert False\n")
+    with_it = suite.run(verbosity, "-W", "error", python=["-W", "error"]).expect(1)
+    without = suite.run(verbosity, "-W", "error", plugins=["no:seccomp"], python=["-W", "error"]).expect(1)
+    assert text(with_it) == text(without)
+    assert "seccomp" not in text(with_it)
+    assert "system call" not in text(with_it)
+
+
+def test_the_plugin_can_be_switched_off_although_an_ini_file_speaks_of_it(suite: Suite) -> None:
+    suite.write("pytest.ini", "[pytest]\nseccomp_backend = notify\n")
+    suite.write("test_one.py", "def test_one(): pass\n")
+    finished = suite.run(plugins=["no:seccomp"]).expect(0)
+    assert "Unknown config option: seccomp_backend" in finished.stdout
+
+
+ELSEWHERE = """
+    import os, subprocess, sys
+    import pytest
+
+    @pytest.mark.parametrize("arguments, status", {cases})
+    def test_where_tracing_cannot_be_had(arguments, status):
+        command = [sys.executable, "-m", "pytest", "-p", "seccomp", "-c", "inner.ini", "--rootdir=.", *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, cwd="inner")
+        print(result.stdout, result.stderr)
+        assert result.returncode == status
+        assert os.listdir("inner") == ["inner.ini"]
+"""
+
+
+@pytest.mark.needs("listener")
+def test_help_works_where_tracing_does_not(suite: Suite) -> None:
+    """A run inside of a traced test has no listener to be had; the option is in its ini file."""
+    suite.write("inner/inner.ini", "[pytest]\naddopts = --seccomp-trace=inner.ndjson -p no:cacheprovider\n")
+    cases = [(["--help"], 0), (["-h"], 0), (["--version"], 0), (["-VV"], 0), ([], 4)]
+    suite.write("test_elsewhere.py", ELSEWHERE.format(cases=cases))
+    finished = suite.run("--seccomp-trace=out.ndjson", "-rP").expect(0)
+    assert "--seccomp-trace=PATH" in finished.stdout
+    assert "pytest-seccomp: backend notify: this process is under another seccomp listener already" in finished.stdout
+
+
+@pytest.mark.needs("listener")
+@pytest.mark.parametrize("question", ["--markers", "--fixtures", "--cache-show", "--setup-plan"])
+def test_a_question_instead_of_a_run_leaves_nothing_behind(suite: Suite, question: str) -> None:
+    suite.write("test_one.py", "def test_one(): pass\n")
+    temporary = suite.folder.parent / "tmp"
+    temporary.mkdir()
+    environment = {"TMPDIR": str(temporary)}
+    suite.run("--seccomp-trace=out.ndjson", question, environment=environment).expect(0)
+    assert [path.name for path in temporary.iterdir() if "seccomp" in path.name] == []
