@@ -72,12 +72,12 @@ class Destination:
         other content than a trace (an option without its value takes the next argument, which may be somebody's test).
         With `append` the trace that is there must be sound as well.
         """
-        if str(path) == "-" or os.path.abspath(path).startswith(_STREAMS):
-            _refuse(path, "a trace is replaced as a whole and cannot go to a stream", "name a file")
-        real = real_path(path)
-        if real.stem.endswith(".tests") or real.suffix == ".tests":
-            _refuse(path, "that is how the file with the tests of a trace is named", "leave out .tests")
         try:
+            if str(path) == "-" or os.path.abspath(path).startswith(_STREAMS):
+                _refuse(path, "a trace is replaced as a whole and cannot go to a stream", "name a file")
+            real = real_path(path)
+            if real.stem.endswith(".tests") or real.suffix == ".tests":
+                _refuse(path, "that is how the file with the tests of a trace is named", "leave out .tests")
             there = _regular(path, real)
             real.parent.mkdir(parents=True, exist_ok=True)
             tests = real_path(tests_path(real))

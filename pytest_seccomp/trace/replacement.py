@@ -1,5 +1,6 @@
 """Replacing the two files of a trace together: the old trace stays whole until the new one is."""
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -34,6 +35,8 @@ def replacing(destination: Destination) -> Iterator[Replacement]:
     """
     drafts: list[Path] = []
     try:
+        for target in (destination.tests, destination.path):
+            _sweep(target)
         with _draft(destination.tests, drafts) as tests, _draft(destination.path, drafts) as records:
             yield Replacement(tests, records)
         # Closing has reported what a network file system could not write. No fsync: it can take longer than the merge,
@@ -49,10 +52,22 @@ def replacing(destination: Destination) -> Iterator[Replacement]:
                 draft.unlink()
 
 
+def _prefix(target: Path) -> str:
+    """How the names of drafts for `target` begin; as short for a long name."""
+    return f".pytest-seccomp-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}-"
+
+
+def _sweep(target: Path) -> None:
+    """Remove drafts of runs that were killed while they wrote. Whoever holds the lock may: nobody else has any."""
+    for old in target.parent.glob(f"{_prefix(target)}*"):
+        with suppress(OSError):  # somebody else's, in a sticky directory: it does no harm
+            old.unlink()
+
+
 def _draft(target: Path, drafts: list[Path]) -> BinaryIO:
     """A new file for `target`, noted in `drafts`, with the owner and mode that writing to `target` would leave."""
     target.parent.mkdir(parents=True, exist_ok=True)  # a test may have removed it
-    draft = target.with_name(f".pytest-seccomp-{secrets.token_hex(8)}.tmp")
+    draft = target.with_name(f"{_prefix(target)}{secrets.token_hex(8)}.tmp")
     # Not mkstemp, which makes files that nobody else may read: this is the mode that open() gives.
     descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     drafts.append(draft)

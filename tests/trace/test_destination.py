@@ -59,6 +59,14 @@ def test_a_relative_path_means_what_it_meant_when_it_was_checked(
     assert place.path == tmp_path / "out.ndjson"
 
 
+def test_a_working_directory_that_has_gone_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert refusal(Path("out")) == "No such file or directory (ENOENT): name a place that you can write to"
+
+
 @pytest.mark.parametrize("path", ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 def test_a_stream_is_refused(path: str) -> None:
     assert refusal(Path(path)) == "a trace is replaced as a whole and cannot go to a stream: name a file"

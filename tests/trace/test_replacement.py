@@ -112,6 +112,28 @@ def test_without_hard_links_both_files_are_replaced_all_the_same(
     assert contents(tmp_path) == NEW
 
 
+def test_what_a_killed_run_left_is_removed_by_the_next_one_for_the_same_path(tmp_path: Path) -> None:
+    code = """if True:
+        import os, signal, sys
+        from pathlib import Path
+        from pytest_seccomp.trace.destination import Destination
+        from pytest_seccomp.trace.replacement import replacing
+        with replacing(Destination.check(Path(sys.argv[1]))) as new:
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    for name in ("out.ndjson", "other.ndjson"):
+        subprocess.run([sys.executable, "-c", code, tmp_path / name], check=False)
+    assert len(list(tmp_path.iterdir())) == 4
+    replace(Destination.check(tmp_path / "out.ndjson"))
+    assert len(list(tmp_path.iterdir())) == 4  # the other's two, and the trace
+    replace(Destination.check(tmp_path / "other.ndjson"))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *NEW,
+        "other.ndjson",
+        "other.tests.ndjson",
+    }
+
+
 def test_new_files_have_the_mode_that_open_gives(tmp_path: Path) -> None:
     place = Destination.check(tmp_path / "out.ndjson")
     code = "import os, sys; os.umask(0o027); exec(sys.stdin.read())"
