@@ -15,6 +15,7 @@ import select
 from pytest_seccomp.errors import BackendError
 from pytest_seccomp.linux.process import Watched
 from pytest_seccomp.recorder import labels, protocol
+from pytest_seccomp.recorder.handover import Guard, end_stuck
 from pytest_seccomp.recorder.ledger import Counts, Ledger
 from pytest_seccomp.recorder.spool import Spool
 from pytest_seccomp.recorder.standby import WAKE_SIGNAL
@@ -27,7 +28,7 @@ CONTROL = 3
 """The descriptor of the control socket in a recorder that starts."""
 
 _HANDOVER_SECONDS = 3
-_STDERR = 2
+_END_MS = 1000
 
 
 def main() -> None:
@@ -72,16 +73,24 @@ class Recorder:
             self._send(("ready",))
             self._keep_watch()
             return
-        self._ledger = Ledger(Spool(settings.spool), settings.worker, f'"{settings.backend}"')
+        try:
+            spool = Spool(settings.spool)
+        except OSError as error:
+            self._send(("unavailable", f"cannot write {settings.spool}: {error.strerror}", "set TMPDIR"))
+            return
+        self._ledger = Ledger(spool, settings.worker, f'"{settings.backend}"')
         for number in (WAKE_SIGNAL, _signal.SIGCHLD):
             _signal.signal(number, lambda number, _frame: self.wakes.append(number))
-        self._send(("ready",))
+        guard = Guard(settings.target)
         listener = self._listener(backend.receive_listener)
         if listener is None:
+            guard.release()
+            self._look_after_target()
             return
         self._control.setblocking(False)
         self._supervisor = backend.Supervisor(listener, settings.cookie, settings.target, self)
         self._supervisor.start_standby(self._close_in_standby)
+        guard.release()
         self._supervisor.serve(labels.HARNESS)
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
         self._supervisor.close()
@@ -165,17 +174,28 @@ class Recorder:
                 return message
 
     def _listener(self, receive: Callable[[_socket.socket], tuple[int | None, str]]) -> int | None:
-        """Wait for the listener. pytest may have stopped at a system call in the middle of the hand-over, from which
-        nobody can wake it: then it is ended, with a message."""
+        """Wait for the listener; None where pytest has none, or has ended. pytest may have stopped at a system call in
+        the middle of the hand-over, from which nobody can wake it: then it is ended, with a message."""
+        try:
+            self._send(("ready",))
+        except OSError:
+            return None
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         if not poll.poll(_HANDOVER_SECONDS * 1000):
-            _say(
-                self._settings.target, "pytest-seccomp: error: the hand-over of the listener got stuck, ending pytest\n"
-            )
-            os.kill(self._settings.target, _signal.SIGKILL)
+            end_stuck(self._settings.target, f"no listener for {_HANDOVER_SECONDS} s")
             return None
         return receive(self._control)[0]
+
+    def _look_after_target(self) -> None:
+        """After a hand-over that was none: where pytest lives on, its files are its own; where it was killed, ours."""
+        self._control.setblocking(False)
+        if self._target.descriptor is not None:
+            poll = select.poll()
+            poll.register(self._target.descriptor, select.POLLIN)
+            poll.poll(_END_MS)
+        if self._target.gone():
+            self._target_has_ended()
 
     def _keep_watch(self) -> None:
         """The session that owns the trace has no recorder (an xdist controller): merge in its place if it is killed."""
@@ -204,12 +224,3 @@ class Recorder:
         self._control.close()
         if self._ledger is not None:
             self._ledger.forget()
-
-
-def _say(pid: int, text: str) -> None:
-    """Write to another process's standard error."""
-    try:
-        with open(f"/proc/{pid}/fd/{_STDERR}", "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError:
-        pass  # closed, or not ours to open: the process is ended all the same
