@@ -1,0 +1,151 @@
+"""What the user reads in the terminal: the line in the header, the section at the end."""
+
+import re
+from itertools import pairwise
+
+import pytest
+from traced import Finished, Suite
+
+pytestmark = pytest.mark.needs("listener")
+
+LOOP = """
+    import os
+
+    def test_loop():
+        for _ in range(1500):
+            os.getppid()
+
+    def test_other():
+        os.getppid(), os.getpgid(0)
+"""
+
+
+@pytest.fixture
+def loop(suite: Suite) -> Suite:
+    """Two tests that make 1501 getppid and one getpgid."""
+    suite.write("test_loop.py", LOOP)
+    return suite
+
+
+def section(finished: Finished) -> list[str]:
+    """The lines of our section, its title included, without the separators of the title."""
+    lines = finished.stdout.splitlines()
+    titles = [number for number, line in enumerate(lines) if line.startswith("=")]
+    for start, end in pairwise(titles):
+        if "system calls" in lines[start]:
+            return [lines[start].strip("= "), *lines[start + 1 : end]]
+    return []
+
+
+def test_the_header_says_what_traces_and_where_to(loop: Suite) -> None:
+    finished = loop.run("--seccomp-trace=some/where.ndjson").expect(0)
+    header = [line for line in finished.stdout.splitlines() if line.startswith("seccomp: ")]
+    assert len(header) == 1
+    assert header[0].startswith("seccomp: backend notify, trace to some/where.ndjson")
+    appended = loop.run("--seccomp-trace=some/where.ndjson", "--seccomp-trace-append").expect(0)
+    assert "seccomp: backend notify, trace added to some/where.ndjson" in appended.stdout
+
+
+@pytest.mark.needs("root")
+def test_the_header_says_nothing_of_privileges_where_they_stay(loop: Suite) -> None:
+    assert "no_new_privs" not in loop.run("--seccomp-trace=out.ndjson").expect(0).output
+
+
+@pytest.mark.needs("unprivileged")
+def test_the_header_says_that_programs_gain_no_privileges(loop: Suite) -> None:
+    finished = loop.run("--seccomp-trace=out.ndjson").expect(0)
+    assert "; no_new_privs is set: programs such as sudo and ping do not gain privileges\n" in finished.stdout
+
+
+def test_the_section(loop: Suite) -> None:
+    finished = loop.run("--seccomp-trace=out.ndjson").expect(0)
+    trace = finished.trace()
+    collection = sum(trace.collections[0].counts.values())
+    harness = sum(trace.harnesses[0].counts.values())
+    assert section(finished) == [
+        "system calls: notify, complete",
+        f"{1502 + collection:,} calls of {len(trace.records)} kinds: "
+        + f"1,502 in 2 tests, {collection:,} in collection; {harness:,} in the harness, left out",
+        f"written: {loop.folder}/out.ndjson, {loop.folder}/out.tests.ndjson",
+        "",
+    ]
+
+
+def test_the_table_of_calls(loop: Suite) -> None:
+    finished = loop.run("--seccomp-trace=out.ndjson", "-v").expect(0)
+    trace = finished.trace()
+    title, figures, head, *rows, written, end = section(finished)
+    assert (title, written[:9], end) == ("system calls: notify, complete", "written: ", "")
+    assert figures.startswith(f"{sum(trace.counts.values()):,} calls of {len(rows)} kinds")
+    assert head.split() == ["count", "tests", "collection", "call"]
+    assert rows[0].split() == ["1,501", "2", "0", "getppid", "(x86_64)"]
+    shown = {}
+    for row in rows:
+        count, tests, collection, call = re.fullmatch(r" *([\d,]+) +([\d,]+) +([\d,]+)  (\S+) \(\S+\)", row).groups()  # type: ignore[union-attr]
+        shown[call] = [int(number.replace(",", "")) for number in (count, tests, collection)]
+    assert shown == {r["name"]: [r["count"], r["tests"], r["collection"]] for r in trace.records}
+    counts = [count for count, _, _ in shown.values()]
+    assert counts == sorted(counts, reverse=True)
+
+
+@pytest.mark.parametrize("quiet", ["-q", "-qq"])
+def test_quiet_runs_say_nothing(loop: Suite, quiet: str) -> None:
+    finished = loop.run("--seccomp-trace=out.ndjson", quiet).expect(0)
+    assert "system calls" not in finished.output
+    assert "seccomp" not in finished.output
+    assert finished.trace().counts["getppid"] == 1501
+
+
+def test_one_section_for_all_workers(loop: Suite) -> None:
+    finished = loop.run("--seccomp-trace=out.ndjson", "-n", "2", plugins=["xdist"]).expect(0)
+    assert finished.stdout.count("system calls: ") == 1
+    assert finished.stdout.count("seccomp: backend") == 1
+    assert "in 2 tests," in section(finished)[1]
+
+
+def test_no_test_at_all(suite: Suite) -> None:
+    finished = suite.run("--seccomp-trace=out.ndjson").expect(5)
+    trace = finished.trace()
+    assert trace.complete
+    assert trace.tests == []
+    assert trace.run["exit_status"] == 5
+    assert ": 0 in 0 tests," in section(finished)[1]
+
+
+def test_a_run_that_stops_at_a_broken_module_has_a_trace(suite: Suite) -> None:
+    suite.write("test_broken.py", "import os\nos.getpgid(0)\nraise ValueError\n")
+    finished = suite.run("--seccomp-trace=out.ndjson").expect(2)
+    trace = finished.trace()
+    assert trace.run["exit_status"] == 2
+    assert trace.counts["getpgid"] == 1
+    assert trace.complete
+    assert section(finished)[0] == "system calls: notify, complete"
+
+
+@pytest.mark.parametrize("quiet", [[], ["-q"]], ids=["default", "quiet"])
+def test_an_incomplete_trace_is_named_also_when_quiet(suite: Suite, quiet: list[str]) -> None:
+    suite.write("test_ends.py", "import pytest\ndef test_ends(): pytest.exit('enough')\n")
+    finished = suite.run("--seccomp-trace=out.ndjson", *quiet).expect(2)
+    assert not finished.trace().complete
+    assert section(finished)[0] == "system calls: notify, INCOMPLETE"
+
+
+@pytest.mark.parametrize("quiet", [[], ["-q"]], ids=["default", "quiet"])
+def test_an_incomplete_trace_is_named_where_pytest_has_no_summary(suite: Suite, quiet: list[str]) -> None:
+    # Not with an exit status that pytest does not know
+    suite.write("test_ends.py", "import pytest\ndef test_ends(): pytest.exit('enough', returncode=7)\n")
+    finished = suite.run("--seccomp-trace=out.ndjson", *quiet).expect(7)
+    assert finished.trace().test("test_ends").outcome is None
+    assert not finished.trace().complete
+    assert section(finished) == []
+    assert f"pytest-seccomp: the trace in {suite.folder}/out.ndjson is incomplete: " in finished.stderr
+
+
+def test_the_columns_of_a_narrow_terminal_are_kept(loop: Suite) -> None:
+    narrow = loop.run("--seccomp-trace=out.ndjson", "-v", environment={"COLUMNS": "60"}).expect(0)
+    assert section(narrow)[0] == "system calls: notify, complete"
+
+
+def test_colours(loop: Suite) -> None:
+    finished = loop.run("--seccomp-trace=out.ndjson", "--color=yes").expect(0)
+    assert re.search(r"\x1b\[32m=+ .*system calls: notify, complete", finished.stdout)
