@@ -31,7 +31,7 @@ def section(finished: Finished) -> list[str]:
     """The lines of our section, its title included, without the separators of the title."""
     lines = finished.stdout.splitlines()
     titles = [number for number, line in enumerate(lines) if line.startswith("=")]
-    for start, end in pairwise(titles):
+    for start, end in pairwise([*titles, len(lines)]):
         if "system calls" in lines[start]:
             return [lines[start].strip("= "), *lines[start + 1 : end]]
     return []
@@ -62,10 +62,13 @@ def test_the_section(loop: Suite) -> None:
     trace = finished.trace()
     collection = sum(trace.collections[0].counts.values())
     harness = sum(trace.harnesses[0].counts.values())
+    figures = (
+        f"{1502 + collection:,} calls of {len(trace.records)} kinds: "
+        f"1,502 in 2 tests, {collection:,} in collection; {harness:,} in the harness, left out"
+    )
     assert section(finished) == [
         "system calls: notify, complete",
-        f"{1502 + collection:,} calls of {len(trace.records)} kinds: "
-        + f"1,502 in 2 tests, {collection:,} in collection; {harness:,} in the harness, left out",
+        figures,
         f"written: {loop.folder}/out.ndjson, {loop.folder}/out.tests.ndjson",
         "",
     ]
