@@ -148,14 +148,15 @@ def start(settings: protocol.Settings) -> Client:
         theirs.close()
     client = Client(ours, settings.cookie)
     try:
+        try:
+            # At once, so that it knows what is left to it where pytest is killed while it starts
+            ours.sendall(protocol.encode(settings.message()))
+        except OSError:
+            pass  # it has been killed, which waiting for it will tell
         # The first process forks the recorder and ends, so that pytest has no child that its tests would find
         status = _wait_for(pid)
         if status:
             raise RecorderError(f"the recorder did not start: {_how_it_ended(status)}")
-        try:
-            ours.sendall(protocol.encode(settings.message()))
-        except OSError:
-            pass  # it has been killed, which waiting for its answer will tell
         client.wait_until_ready()
     except BaseException:
         client.close()

@@ -1,8 +1,8 @@
 """The moment in which pytest is under a filter and nobody answers yet.
 
 pytest has stopped at its next system call then, holds a descriptor of the listener itself, and would wait for ever: no
-handler of a signal can run in it. So a process of its own watches over that moment: if the recorder is killed in it, pytest
-is ended too, with a message.
+handler of a signal can run in it. So a process of its own watches over that moment: if the recorder is killed in it,
+pytest is ended too, with a message.
 """
 
 from __future__ import annotations
