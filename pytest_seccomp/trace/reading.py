@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_seccomp.errors import TraceError
-from pytest_seccomp.trace.records import PHASES, TEST_OPENING, Call, Counts, Head, Line, Record, Run, Untold, take
+from pytest_seccomp.trace.members import TEXT, take
+from pytest_seccomp.trace.records import PHASES, TEST_OPENING, Call, Counts, Head, Line, Record, Run, Untold
 
 LONGEST_LINE = 128 * 1024 * 1024
 """Bytes. A line for a test that made every call of every architecture is shorter by far; /dev/zero has no end."""
@@ -117,7 +118,7 @@ class LineParser:
         members = parse_object(text)
         if "kind" not in members:
             return Record.from_object(members)
-        kind = take(members, "kind", (str,))
+        kind = take(members, "kind", TEXT)
         if kind == "run":
             return Run.from_object(members)
         if kind == "trace":

@@ -8,24 +8,29 @@ Every object checks what it is made of and raises ValueError with a short reason
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii
 from typing import Any
+
+from pytest_seccomp.trace.members import (
+    BOOL,
+    INT,
+    INT_OR_NULL,
+    LIST,
+    OBJECT,
+    TEXT,
+    TEXT_OR_NULL,
+    entries,
+    natural,
+    take,
+)
 
 FORMAT = 1
 """The format of the tests file that this version writes, and the newest that it reads."""
 
 PHASES = ("setup", "call", "teardown", "shared")
 """Phases of a test in their order in a file; `shared` is the set-up and tear-down of fixtures wider than a function."""
-
-_INT = (int,)
-_TEXT = (str,)
-_TEXT_OR_NULL = (str, type(None))
-_INT_OR_NULL = (int, type(None))
-_BOOL = (bool,)
-_LIST = (list,)
-_OBJECT = (dict,)
 
 
 @dataclass(slots=True, eq=False)
@@ -50,9 +55,9 @@ class Call:
     def from_object(cls, members: Mapping[str, Any]) -> "Call":
         """From the members `syscall`, `name` and `arch`."""
         return cls(
-            arch=take(members, "arch", _TEXT),
-            number=take(members, "syscall", _INT),
-            name=take(members, "name", _TEXT_OR_NULL),
+            arch=take(members, "arch", TEXT),
+            number=take(members, "syscall", INT),
+            name=take(members, "name", TEXT_OR_NULL),
         )
 
 
@@ -90,7 +95,7 @@ class Counts:
         count = natural(members, "count")
         if "phases" not in members:
             return cls.without_phases(count)
-        phases = take(members, "phases", _OBJECT)
+        phases = take(members, "phases", OBJECT)
         for phase in phases:
             if phase not in PHASES:
                 raise ValueError(f"unknown phase {json.dumps(phase)}")
@@ -128,17 +133,17 @@ class Head:
     @classmethod
     def from_object(cls, members: Mapping[str, Any]) -> "Head":
         """From a line's members; those of a spool have the same names."""
-        kind = take(members, "kind", _TEXT)
+        kind = take(members, "kind", TEXT)
         if kind not in ("test", "collect", "harness"):
             raise ValueError(f"unknown kind of line {json.dumps(kind)}")
-        lost = take(members, "lost", _INT_OR_NULL)
+        lost = take(members, "lost", INT_OR_NULL)
         return cls(
             kind=kind,
-            worker=take(members, "worker", _TEXT_OR_NULL),
-            backend=take(members, "backend", _TEXT),
-            complete=take(members, "complete", _BOOL),
+            worker=take(members, "worker", TEXT_OR_NULL),
+            backend=take(members, "backend", TEXT),
+            complete=take(members, "complete", BOOL),
             lost=None if lost is None else natural(members, "lost"),
-            outcome=take(members, "outcome", _TEXT_OR_NULL) if kind == "test" else None,
+            outcome=take(members, "outcome", TEXT_OR_NULL) if kind == "test" else None,
             rerun=natural(members, "rerun") if kind == "test" else 0,
         )
 
@@ -167,7 +172,7 @@ class Line:
         """From a line's members as they stand in a tests file."""
         head = Head.from_object(members)
         calls = [(Call.from_object(entry), Counts.from_object(entry)) for entry in entries(members)]
-        return cls(head, take(members, "nodeid", _TEXT) if head.kind == "test" else "", calls)
+        return cls(head, take(members, "nodeid", TEXT) if head.kind == "test" else "", calls)
 
 
 @dataclass(slots=True, frozen=True)
@@ -199,13 +204,13 @@ class Record:
     def from_object(cls, members: Mapping[str, Any]) -> "Record":
         """From the members of a line of PATH."""
         record = cls(
-            syscall=take(members, "syscall", _INT),
-            name=take(members, "name", _TEXT_OR_NULL),
+            syscall=take(members, "syscall", INT),
+            name=take(members, "name", TEXT_OR_NULL),
             count=natural(members, "count"),
-            arch=take(members, "arch", _TEXT),
+            arch=take(members, "arch", TEXT),
             tests=natural(members, "tests"),
             collection=natural(members, "collection"),
-            complete=take(members, "complete", _BOOL) if "complete" in members else True,
+            complete=take(members, "complete", BOOL) if "complete" in members else True,
         )
         if record.collection > record.count:
             raise ValueError(f'"collection" is {record.collection}, more than "count", which is {record.count}')
@@ -230,7 +235,7 @@ class Untold:
     @classmethod
     def from_object(cls, members: Mapping[str, Any]) -> "Untold":
         """From the members of such a line."""
-        return cls([Record.from_object(entry) for entry in entries(members)], take(members, "complete", _BOOL))
+        return cls([Record.from_object(entry) for entry in entries(members)], take(members, "complete", BOOL))
 
 
 @dataclass(slots=True)
@@ -268,58 +273,25 @@ class Run:
     @classmethod
     def from_object(cls, members: Mapping[str, Any]) -> "Run":
         """From the members of a run's line."""
-        version = take(members, "format", _INT)
+        version = take(members, "format", INT)
         if version > FORMAT:
             raise ValueError(f"format {version} is newer than this pytest-seccomp, which reads {FORMAT}: update it")
         run = cls(**{name: take(members, name, types) for name, types in _RUN_MEMBERS.items()})
-        run.reasons = take(members, "reasons", _LIST) if "reasons" in members else []
+        run.reasons = take(members, "reasons", LIST) if "reasons" in members else []
         if not all(type(text) is str for text in (*run.selection, *run.reasons)):
             raise ValueError('"selection" and "reasons" are lists of texts')
         return run
 
 
 _RUN_MEMBERS: dict[str, tuple[type, ...]] = {
-    "backend": _TEXT,
-    "complete": _BOOL,
-    "lost": _INT_OR_NULL,
-    "exit_status": _INT_OR_NULL,
-    "selection": _LIST,
-    "python": _TEXT,
-    "pytest": _TEXT,
-    "kernel": _TEXT,
-    "arch": _TEXT,
-    "workers": _INT,
+    "backend": TEXT,
+    "complete": BOOL,
+    "lost": INT_OR_NULL,
+    "exit_status": INT_OR_NULL,
+    "selection": LIST,
+    "python": TEXT,
+    "pytest": TEXT,
+    "kernel": TEXT,
+    "arch": TEXT,
+    "workers": INT,
 }
-
-
-def take(members: Mapping[str, Any], name: str, types: tuple[type, ...]) -> Any:
-    """The member of that name; ValueError where it is missing or of another type (true is no number)."""
-    try:
-        value = members[name]
-    except KeyError:
-        raise ValueError(f'"{name}" is missing') from None
-    if type(value) not in types:
-        raise ValueError(f'"{name}" cannot be {_shortened(value)}')
-    return value
-
-
-def natural(members: Mapping[str, Any], name: str) -> int:
-    """The member of that name, a number from 0 on."""
-    value: int = take(members, name, _INT)
-    if value < 0:
-        raise ValueError(f'"{name}" cannot be {value}')
-    return value
-
-
-def entries(members: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    """The objects in the member `syscalls`."""
-    found: list[Any] = take(members, "syscalls", _LIST)
-    for entry in found:
-        if type(entry) is not dict:
-            raise ValueError(f'"syscalls" cannot hold {_shortened(entry)}')
-    return found
-
-
-def _shortened(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:39]}…"

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_seccomp.linux.syscalls import identify
+from pytest_seccomp.trace.members import BOOL, INT_OR_NULL, LIST, TEXT, natural, take
 from pytest_seccomp.trace.reading import Remembered, exactly, os_text, parse_object, raw_decode
-from pytest_seccomp.trace.records import PHASES, Call, Counts, Head, Line, natural, take
+from pytest_seccomp.trace.records import PHASES, Call, Counts, Head, Line
 
 _BUFFER = 1024 * 1024
 _TEST_OPENING = '{"kind":"test","nodeid":'
@@ -43,9 +44,9 @@ class End:
     @classmethod
     def from_object(cls, members: dict[str, Any]) -> "End":
         """From the members of that line."""
-        lost = take(members, "lost", (int, type(None)))
-        reasons: list[Any] = take(members, "reasons", (list,))
-        return cls(take(members, "complete", (bool,)), lost, [str(reason) for reason in reasons])
+        lost = take(members, "lost", INT_OR_NULL)
+        reasons: list[Any] = take(members, "reasons", LIST)
+        return cls(take(members, "complete", BOOL), lost, [str(reason) for reason in reasons])
 
 
 @dataclass(slots=True)
@@ -134,8 +135,8 @@ class SpoolParser:
 
     def _parse_any(self, members: dict[str, Any]) -> Line:
         head = Head.from_object(members)
-        nodeid = take(members, "nodeid", (str,)) if head.kind == "test" else ""
-        entries: list[Any] = take(members, "syscalls", (list,))
+        nodeid = take(members, "nodeid", TEXT) if head.kind == "test" else ""
+        entries: list[Any] = take(members, "syscalls", LIST)
         calls: list[tuple[Call, Counts]] = []
         for entry in entries:
             if type(entry) is not list or [type(part) for part in entry] != [int, int, dict]:

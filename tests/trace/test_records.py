@@ -119,8 +119,3 @@ def test_records_without_their_tests_make_a_line() -> None:
     untold = Untold.from_object(members)
     assert untold.records == [Record(0, "read", 9, "x86_64", 2, 4)]
     assert untold.format() == json.dumps(members) + "\n"
-
-
-def test_a_list_of_calls_that_holds_something_else_is_refused() -> None:
-    with pytest.raises(ValueError, match='"syscalls" cannot hold 7'):
-        Untold.from_object({"kind": "trace", "complete": True, "syscalls": [7]})

@@ -15,9 +15,7 @@ from traces import END, X86_64, final_line, lines, objects, run, spooled_other, 
 
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace import store
-from pytest_seccomp.trace.records import Record
-from pytest_seccomp.trace.sources import find_all
-from pytest_seccomp.trace.store import Destination, Written, merge_traces, write_trace
+from pytest_seccomp.trace.store import Destination, Written, write_trace
 from pytest_seccomp.trace.totals import Figures
 
 READ, WRITE, GETPID = (X86_64, 0), (X86_64, 1), (X86_64, 39)
@@ -247,66 +245,3 @@ def test_eight_runs_at_once_leave_whole_files_of_the_same_runs(tmp_path: Path, a
         assert len(runs) == 1
         assert sum(replaced) == 7  # all but the first have replaced another's
         assert {line["nodeid"] for line in found[1:]} == {f"t{runs[0]}.py::t{n}" for n in range(300)}
-
-
-def shard(folder: Path, name: str, spooled: list[dict[str, Any]], end: dict[str, Any] | None = END) -> Path:
-    """A trace in a folder of its own; returns PATH."""
-    spool = write_spool(folder / f"{name}.spool", spooled, end)
-    return write_trace(Destination.check(folder / name / "out.ndjson"), run(), [spool]).path
-
-
-@given(st.lists(st.lists(lines, max_size=3), min_size=1, max_size=4), st.data())
-@settings(max_examples=25)
-def test_shards_merge_in_any_order_and_grouping_to_the_same_path(
-    spooled: list[list[dict[str, Any]]], data: st.DataObject
-) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        shards = [shard(folder, f"shard{index}", found) for index, found in enumerate(spooled)]
-        direct = merge_traces(Destination.check(folder / "all.ndjson"), find_all(shards))
-        order = data.draw(st.permutations(shards))
-        middle = data.draw(st.integers(1, len(order)))
-        group = merge_traces(Destination.check(folder / "group.ndjson"), find_all(order[:middle]))
-        rest = data.draw(st.permutations([group.path, *order[middle:]]))
-        grouped = merge_traces(Destination.check(folder / "grouped.ndjson"), find_all(rest))
-        assert grouped.path.read_bytes() == direct.path.read_bytes()
-        assert sorted(grouped.tests.read_bytes().splitlines()) == sorted(direct.tests.read_bytes().splitlines())
-        assert (grouped.complete, grouped.lost) == (direct.complete, direct.lost)
-
-
-def test_shards_merge_to_the_sum_of_tests_and_the_largest_collection(tmp_path: Path) -> None:
-    one = shard(tmp_path, "one", SPOOLED)
-    other = shard(tmp_path, "other", [spooled_other("collect", {READ: 4, WRITE: 3}), SPOOLED[1]])
-    written = merge_traces(Destination.check(tmp_path / "all.ndjson"), find_all([one, other]))
-    assert written.records == [
-        Record(39, "getpid", 2000, "x86_64", 2, 0),
-        Record(0, "read", 28, "x86_64", 2, 10),
-        Record(1, "write", 3, "x86_64", 0, 3),
-    ]
-    assert objects(written.path) == trace_of(objects(written.tests))
-    assert written.file_complete
-
-
-def test_an_incomplete_shard_makes_the_whole_incomplete(tmp_path: Path) -> None:
-    one, other = shard(tmp_path, "one", SPOOLED), shard(tmp_path, "other", SPOOLED, end=None)
-    written = merge_traces(Destination.check(tmp_path / "all.ndjson"), find_all([one, other]))
-    assert (written.complete, written.lost) == (False, None)
-    assert written.reasons == ["the recorder did not come to its end"]
-    assert {record["complete"] for record in objects(written.path)} == {False}
-
-
-@pytest.mark.parametrize("named", ["out.ndjson", "out.tests.ndjson"])
-def test_the_output_is_refused_among_the_inputs(tmp_path: Path, named: str) -> None:
-    one = shard(tmp_path, "one", SPOOLED)
-    before = one.read_bytes()
-    with pytest.raises(TraceError, match=r"is both input and output and would count twice: name another output"):
-        merge_traces(Destination.check(one), find_all([one.with_name(named)]))
-    assert one.read_bytes() == before
-
-
-def test_files_of_two_runs_are_not_merged(tmp_path: Path) -> None:
-    one, other = shard(tmp_path, "one", SPOOLED), shard(tmp_path, "other", SPOOLED[:1])
-    os.replace(other, one)
-    with pytest.raises(TraceError, match="are not of the same run"):
-        merge_traces(Destination.check(tmp_path / "all.ndjson"), find_all([one]))
-    assert not (tmp_path / "all.ndjson").exists()
