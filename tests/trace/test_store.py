@@ -196,16 +196,18 @@ def test_a_damaged_trace_is_not_appended_to_and_stays(tmp_path: Path) -> None:
 
 
 WHEN_TOLD = """
+import json
 import sys
 from pathlib import Path
-from traces import run
+from pytest_seccomp.trace.records import Run
 from pytest_seccomp.trace.store import Destination, write_trace
 
-path, spool, name, append = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4] == "append"
+path, spool, append = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "append"
+run = Run.from_object(json.loads(sys.argv[4]))
 destination = Destination.check(path, append=append)
 print("checked", flush=True)
 sys.stdin.read()  # until all have
-written = write_trace(destination, run(selection=[name]), [spool], append=append)
+written = write_trace(destination, run, [spool], append=append)
 print(int(written.replaced_other))
 """
 
@@ -213,15 +215,22 @@ print(int(written.replaced_other))
 @pytest.mark.parametrize("append", ["append", "replace"])
 def test_eight_runs_at_once_leave_whole_files_of_the_same_runs(tmp_path: Path, append: str) -> None:
     path, tests = tmp_path / "out/out.ndjson", tmp_path / "out/out.tests.ndjson"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     reading, writing = os.pipe()
     processes = []
     with open(reading) as start:
         for index in range(8):
             spooled = [spooled_test(f"t{index}.py::t{n}", [[*READ, {"call": index + 1}]]) for n in range(300)]
             spool = write_spool(tmp_path / f"spool{index}", spooled)
-            command = [sys.executable, "-c", WHEN_TOLD, str(path), str(spool), str(index), append]
-            processes.append(Popen(command, stdin=start, stdout=PIPE, stderr=STDOUT, text=True, env=environment))
+            command = [
+                sys.executable,
+                "-c",
+                WHEN_TOLD,
+                str(path),
+                str(spool),
+                append,
+                run(selection=[str(index)]).format(),
+            ]
+            processes.append(Popen(command, stdin=start, stdout=PIPE, stderr=STDOUT, text=True))
     assert [process.stdout and process.stdout.readline() for process in processes] == ["checked\n"] * 8
     os.close(writing)
     looks = 0
