@@ -98,6 +98,10 @@ class Owner:
             self._error = f"{error}. What was recorded is kept in {self.directory.path}"
             if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+        else:
+            # Now, not when pytest ends: killed in between, it would leave it behind, or be merged a second time
+            salvage.withdraw(self.directory)
+            self.directory.remove()
         self.merged()
 
     def pytest_report_header(self) -> str:

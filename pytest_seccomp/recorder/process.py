@@ -176,16 +176,16 @@ class Recorder:
     def _listener(self, receive: Callable[[_socket.socket], tuple[int | None, str]]) -> int | None:
         """Wait for the listener; None where pytest has none, or has ended. pytest may have stopped at a system call in
         the middle of the hand-over, from which nobody can wake it: then it is ended, with a message."""
-        try:
-            self._send(("ready",))
-        except OSError:
-            return None
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
-        if not poll.poll(_HANDOVER_SECONDS * 1000):
-            end_stuck(self._settings.target, f"no listener for {_HANDOVER_SECONDS} s")
-            return None
-        return receive(self._control)[0]
+        try:
+            self._send(("ready",))
+            if poll.poll(_HANDOVER_SECONDS * 1000):
+                return receive(self._control)[0]
+        except OSError:
+            return None  # EPIPE, ECONNRESET: pytest has ended
+        end_stuck(self._settings.target, f"no listener for {_HANDOVER_SECONDS} s")
+        return None
 
     def _look_after_target(self) -> None:
         """After a hand-over that was none: where pytest lives on, its files are its own; where it was killed, ours."""

@@ -26,6 +26,14 @@ def describe(directory: SpoolDirectory, destination: Destination, run: Run, *, a
     directory.write(_DESCRIPTION, json.dumps(description))
 
 
+def withdraw(directory: SpoolDirectory) -> None:
+    """There is nothing left to merge: whoever comes removes the directory."""
+    try:
+        (directory.path / _DESCRIPTION).unlink()
+    except OSError:
+        pass  # somebody has removed the directory
+
+
 def main(path: str) -> None:
     """Merge the spools in a directory, when they are written, and remove it."""
     directory = SpoolDirectory.at(path)

@@ -21,16 +21,16 @@ VARIABLE = "RUN_OF_A_TEST"
 DEADLINE = 90.0
 """Seconds after which what a test waits for is taken not to come. Nothing depends on how long it takes."""
 
-_INTERVAL = 0.01
 _Found = TypeVar("_Found")
 
 
 def until(what: str, find: Callable[[], _Found]) -> _Found:
     """Wait until `find` finds something that is true, and return it. Fails with `what` and what was found last."""
-    deadline = time.monotonic() + DEADLINE
+    start = time.monotonic()
     while not (found := find()):
-        assert time.monotonic() < deadline, f"waited {DEADLINE:.0f} s in vain: {what}; the last answer was {found!r}"
-        time.sleep(_INTERVAL)
+        waited = time.monotonic() - start
+        assert waited < DEADLINE, f"waited {DEADLINE:.0f} s in vain: {what}; the last answer was {found!r}"
+        time.sleep(min(0.2, 0.01 + waited / 10))  # often at first, to be quick; looking costs
     return found
 
 
@@ -117,7 +117,7 @@ class Run:
             for process in processes:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGKILL)
-            time.sleep(_INTERVAL)
+            time.sleep(0.01)
         self.pytest.wait()
 
     def processes(self) -> list[Process]:
