@@ -1,7 +1,5 @@
 """Tests and plugins that do what nobody should: the trace says what it lacks, and claims nothing else."""
 
-import sys
-
 import pytest
 from running import traced
 from traced import Suite
