@@ -24,6 +24,8 @@ _START = "import sys; sys.path.append({packages!r}); from pytest_seccomp.recorde
 
 _HIGHEST_DESCRIPTOR = 1023
 
+_READY_SECONDS = 60
+
 
 class Client:
     """One traced process's connection to its recorder.
@@ -46,9 +48,12 @@ class Client:
 
     def wait_until_ready(self) -> None:
         """Wait for the recorder's self-check. Raises BackendError with its reason, or RecorderError."""
+        self._control.settimeout(_READY_SECONDS)
         while True:
             try:
                 data = self._control.recv(65536)
+            except TimeoutError:
+                raise RecorderError(f"the recorder was not ready within {_READY_SECONDS} s") from None
             except OSError:
                 data = b""
             if not data:
@@ -56,6 +61,7 @@ class Client:
             for answer in self._decoder.feed(data):
                 if answer[0] == "unavailable":
                     raise BackendError(str(answer[1]), str(answer[2]))
+                self._control.settimeout(None)
                 return
 
     def attach(self) -> None:

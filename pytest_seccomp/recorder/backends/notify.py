@@ -226,11 +226,13 @@ def notes() -> list[str]:
 
 
 class _Check:
-    """The host of a self-check."""
+    """The host of a self-check, and the parent of the child that is traced."""
 
-    def __init__(self) -> None:
+    def __init__(self, child: int) -> None:
         self.wakes: list[int] = []
         self.by_label: dict[int, dict[int, int]] = {}
+        self._child = child
+        self._status: int | None = None
 
     def counts(self, label: int) -> Counts:
         return self.by_label.setdefault(label, {})
@@ -240,6 +242,20 @@ class _Check:
 
     def woken(self) -> None:
         self.wakes.clear()
+        # Before Linux 6.11 a zombie holds its filter: nobody is traced only when the child has been waited for
+        self._wait(os.WNOHANG)
+
+    def child_status(self) -> int:
+        """Wait for the child's end."""
+        while self._status is None:
+            self._wait(0)
+        return self._status
+
+    def _wait(self, options: int) -> None:
+        if self._status is None:
+            pid, status = os.waitpid(self._child, options)
+            if pid:
+                self._status = status
 
 
 def self_check() -> None:
@@ -257,7 +273,7 @@ def self_check() -> None:
         finally:
             os._exit(status)
     theirs.close()
-    check = _Check()
+    check = _Check(pid)
     listener, message = receive_listener(ours)
     if listener is not None:
         before = _signal.signal(standby.WAKE_SIGNAL, lambda number, _frame: check.wakes.append(number))
@@ -269,7 +285,7 @@ def self_check() -> None:
         finally:
             _signal.signal(standby.WAKE_SIGNAL, before)
     ours.close()
-    _, status = os.waitpid(pid, 0)
+    status = check.child_status()
     if message:
         raise BackendError(*message.split("\n"))
     if os.WIFSIGNALED(status):
