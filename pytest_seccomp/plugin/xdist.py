@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.plugin.owner import Owner
 from pytest_seccomp.plugin.tracing import Tracing
 from pytest_seccomp.recorder import client
@@ -106,8 +107,15 @@ class Worker:
 
     @classmethod
     def start(cls, config: pytest.Config, assignment: Assignment) -> None:
-        """Come under the filter. Raises SeccompError."""
+        """Come under the filter, or run no test."""
         name = os.environ["PYTEST_XDIST_WORKER"]
+        try:
+            cls._start(config, assignment, name)
+        except SeccompError as error:
+            config.pluginmanager.register(Untraced(name, str(error)), "seccomp-xdist-worker")
+
+    @classmethod
+    def _start(cls, config: pytest.Config, assignment: Assignment, name: str) -> None:
         shared = SpoolDirectory.find(assignment.directory, assignment.token)
         directory = shared or SpoolDirectory.create()
         if shared is None:
@@ -130,3 +138,21 @@ class Worker:
             spool = "".join(path.read_text(encoding="ascii") for path in self._directory.spools())
             self._tracing.merged()
         return {"died": self._tracing.died, "spool": spool}
+
+
+class Untraced:
+    """A worker that cannot be traced: it stops the session, with the reason. An error at its start would not: xdist
+    starts another one in its place, again and again."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self._name = name
+        self._reason = reason
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        session.shouldstop = f"pytest-seccomp: worker {self._name}: {self._reason}"
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        session.config.workeroutput[_OUTPUT] = {"died": self._reason, "spool": None}  # type: ignore[attr-defined]

@@ -133,6 +133,8 @@ def start(settings: protocol.Settings) -> Client:
     ours, theirs = socket.socketpair()
     ours, theirs = _move_up(ours), _move_up(theirs)
     command = [sys.executable, "-I", "-S", "-c", _START.format(packages=_PACKAGES)]
+    # Before it starts, so that it knows what is left to it where pytest is killed meanwhile
+    ours.sendall(protocol.encode(settings.message()))
     try:
         pid = os.posix_spawn(
             sys.executable,
@@ -154,11 +156,6 @@ def start(settings: protocol.Settings) -> Client:
         theirs.close()
     client = Client(ours, settings.cookie)
     try:
-        try:
-            # At once, so that it knows what is left to it where pytest is killed while it starts
-            ours.sendall(protocol.encode(settings.message()))
-        except OSError:
-            pass  # it has been killed, which waiting for it will tell
         # The first process forks the recorder and ends, so that pytest has no child that its tests would find
         status = _wait_for(pid)
         if status:

@@ -1,0 +1,303 @@
+"""pytest-xdist in every form: the same counts, the same exit status, one line for each run of a test."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from running import Run, traced
+from traced import Suite, Trace
+
+pytestmark = pytest.mark.needs("listener")
+
+NUMBERS = range(12)
+
+
+@pytest.fixture
+def counting(suite: Suite) -> Suite:
+    """Twelve tests in two files and two groups that make a number of calls of their own each."""
+    for name in ("one", "two"):
+        suite.write(
+            f"test_{name}.py",
+            f"""
+            import os, pytest
+
+            @pytest.mark.xdist_group("{name}")
+            @pytest.mark.parametrize("number", range(6))
+            def test_{name}(number):
+                for _ in range(100 + number):
+                    os.getppid()
+            """,
+        )
+    return suite
+
+
+def expect_all(trace: Trace, *, times: int = 1) -> None:
+    """Each test has its line, `times` where every worker runs all, with exactly its calls."""
+    found = sorted(re.sub(r"@.*", "", line.nodeid) for line in trace.tests)
+    expected = [f"test_{name}.py::test_{name}[{number}]" for name in ("one", "two") for number in range(6)]
+    assert found == sorted(expected * times)
+    for line in trace.tests:
+        number = int(line.nodeid.partition("[")[2].partition("]")[0])
+        assert line.own == {"call": {"getppid": 100 + number}}
+        assert line.outcome == "passed"
+        assert line.rerun == 0
+    assert trace.complete
+    assert trace.run["lost"] == 0
+    in_tests = 2 * sum(range(100, 106)) * times
+    collected = max(line.counts.get("getppid", 0) for line in trace.collections)
+    assert trace.counts["getppid"] == in_tests + collected
+    (record,) = [record for record in trace.records if record["name"] == "getppid"]
+    assert record["tests"] == 12 * times
+
+
+@pytest.mark.parametrize(
+    ("options", "workers"),
+    [
+        ("-n 2", 2),
+        ("-n 0", 0),
+        ("-n 1", 1),
+        ("-n 2 --dist loadgroup", 2),
+        ("-n 2 --dist loadfile", 2),
+        ("-n 2 --dist loadscope", 2),
+        ("-n 2 --dist worksteal", 2),
+        ("-n 2 --dist no", 2),
+        ("-d --tx 2*popen", 2),
+        ("--dist load --tx popen --tx popen", 2),
+        ("--tx 2*popen", 0),
+        ("--dist load", 0),
+        ("-n auto --pdb", 0),
+        ("-n auto --maxprocesses 1", 1),
+        ("-n 2 -p no:terminal", 2),
+        ("-n 2 -p no:cacheprovider -q", 2),
+    ],
+)
+def test_forms(counting: Suite, options: str, workers: int) -> None:
+    with traced(counting, *options.split(), plugins=["xdist"]) as run:
+        trace = run.trace(status=0)
+        run.expect_nothing_left()
+    expect_all(trace)
+    assert trace.run["workers"] == workers
+    names: set[str | None] = {f"gw{number}" for number in range(workers)} or {None}
+    assert {line.worker for line in trace.collections} == names
+    assert {line.worker for line in trace.harnesses} == names
+    assert {line.worker for line in trace.tests} <= names
+
+
+def test_each(counting: Suite) -> None:
+    """Every worker runs every test: a line for each run."""
+    with traced(counting, "--dist=each", "--tx=2*popen", plugins=["xdist"]) as run:
+        trace = run.trace(status=0)
+        run.expect_nothing_left()
+    expect_all(trace, times=2)
+
+
+@pytest.mark.parametrize("variable", ["0", "1"])
+def test_auto_as_the_environment_says(counting: Suite, variable: str) -> None:
+    with traced(
+        counting, "-n", "auto", plugins=["xdist"], environment={"PYTEST_XDIST_AUTO_NUM_WORKERS": variable}
+    ) as run:
+        trace = run.trace(status=0)
+    expect_all(trace)
+    assert trace.run["workers"] == int(variable)
+
+
+def test_a_hook_that_wants_no_worker_at_the_last_moment(counting: Suite) -> None:
+    """Then the run is not traced, since its conftests are imported already; it does not claim to be."""
+    counting.write("conftest.py", "def pytest_xdist_auto_num_workers():\n    return 0\n")
+    with traced(counting, "-n", "auto", plugins=["xdist"]) as run:
+        finished = run.finish(0)
+        run.expect_nothing_left()
+    assert "no xdist worker was started" in finished.stdout
+    assert not finished.trace().complete
+
+
+def test_without_the_plugin_the_option_is_refused_as_ever(counting: Suite) -> None:
+    plain = counting.run("-n", "2", "-p", "no:xdist")
+    with traced(counting, "-n", "2", "-p", "no:xdist") as run:
+        run.finish(plain.status)
+        run.expect_nothing_left()
+    assert not (counting.folder / "out.ndjson").exists()
+
+
+def test_not_even_installed_it_is_not_missed(counting: Suite) -> None:
+    with traced(counting, "-p", "no:xdist") as run:
+        expect_all(run.trace(status=0))
+
+
+def test_only_collecting(counting: Suite) -> None:
+    """xdist does not distribute then: the one process that collects is traced."""
+    with traced(counting, "--collect-only", "-n", "2", plugins=["xdist"]) as run:
+        trace = run.trace(status=0)
+        run.expect_nothing_left()
+    assert trace.complete
+    assert trace.tests == []
+    assert [line.worker for line in trace.collections] == [None]
+    assert trace.counts["openat"] > 0
+
+
+def test_workers_in_folders_of_their_own(counting: Suite, tmp_path: Path) -> None:
+    """`chdir`: workers with a copy of the tests and nothing in common with the controller's folder."""
+    folders = [tmp_path / "left", tmp_path / "right"]
+    for folder in folders:
+        folder.mkdir()
+    elsewhere = [option for folder in folders for option in ("--tx", f"popen//chdir={folder}")]
+    with traced(
+        counting, "--dist=load", *elsewhere, f"--rsyncdir={counting.folder}", str(counting.folder), plugins=["xdist"]
+    ) as run:
+        trace = run.trace(status=0)
+        run.expect_nothing_left()
+    expect_all(trace)
+    assert trace.run["workers"] == 2
+    for folder in folders:
+        assert counting.folder.name in {path.name for path in folder.iterdir()}
+        assert list(folder.rglob("*.ndjson")) == []
+
+
+def python_elsewhere(folder: Path) -> str:
+    """A --tx for a Python that sees another /tmp and another TMPDIR than the controller."""
+    wrapper = folder / "python"
+    wrapper.write_text(
+        "#!/bin/sh\n"
+        "# the folder of the tests stays visible, whatever it lies in\n"
+        f"exec unshare --mount sh -c '"
+        f"mkdir -p {folder}/hold && mount --bind {folder} {folder}/hold && "
+        'mount -t tmpfs tmpfs "$TMPDIR" && exec "$@"\' -- '
+        f'{sys.executable} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    return f"popen//python={wrapper}"
+
+
+@pytest.mark.needs("root", "mount")
+def test_workers_that_do_not_see_the_controllers_files(counting: Suite, tmp_path: Path) -> None:
+    """As on another host: the spools come through workeroutput."""
+    elsewhere = python_elsewhere(tmp_path)
+    with traced(counting, "--dist=load", "--tx", elsewhere, "--tx", elsewhere, plugins=["xdist"]) as run:
+        trace = run.trace(status=0)
+        run.expect_nothing_left()
+    expect_all(trace)
+    assert {line.worker for line in trace.harnesses} == {"gw0", "gw1"}
+
+
+@pytest.mark.needs("root", "mount")
+def test_a_worker_elsewhere_that_is_lost_is_named(suite: Suite, tmp_path: Path) -> None:
+    """Its spool is on the other host; its replacement's is there."""
+    suite.write(
+        "test_exit.py",
+        """
+        import os, pytest
+
+        @pytest.mark.parametrize("number", range(4))
+        def test_calls(number):
+            os.getppid()
+            if number == 1:
+                os._exit(3)
+        """,
+    )
+    with traced(suite, "--dist=load", "--tx", python_elsewhere(tmp_path), plugins=["xdist"]) as run:
+        finished = run.finish(pytest.ExitCode.TESTS_FAILED)
+        run.expect_nothing_left()
+    assert "worker gw0 has sent nothing" in finished.stdout
+    trace = finished.trace()
+    assert not trace.complete
+    assert trace.run["lost"] is None
+    assert trace.run["reasons"] == ["worker gw0 has sent nothing"]
+    assert {line.nodeid for line in trace.tests} == {f"test_exit.py::test_calls[{number}]" for number in (2, 3)}
+
+
+STOPPING = """
+    import os, pytest
+
+    @pytest.mark.parametrize("number", range(40))
+    def test_many(number):
+        for _ in range(number):
+            os.getppid()
+        assert number != 5
+"""
+
+
+@pytest.mark.parametrize("option", ["-x", "--maxfail=1"])
+def test_stopping_at_a_failure(suite: Suite, option: str) -> None:
+    """What ran is recorded, and nothing is missing: a complete trace of a run that was stopped."""
+    suite.write("test_many.py", STOPPING)
+    plain = suite.run("-n2", option, plugins=["xdist"])
+    with traced(suite, "-n2", option, plugins=["xdist"]) as run:
+        trace = run.trace(status=plain.status)
+        run.expect_nothing_left()
+    assert trace.complete
+    assert trace.test("test_many[5]").outcome == "failed"
+    for line in trace.tests:
+        number = int(line.nodeid.partition("[")[2].rstrip("]"))
+        assert line.phase("call").get("getppid", 0) == number
+
+
+def test_a_worker_that_cannot_be_traced_says_why(suite: Suite, tmp_path: Path) -> None:
+    """Under a filter of its own that refuses seccomp(2) the worker does not start; the run ends, and says so."""
+    suite.write("test_one.py", "def test_one():\n    pass\n")
+    wrapper = tmp_path / "python"
+    program = (
+        "import os, sys, pyseccomp; f = pyseccomp.SyscallFilter(pyseccomp.ALLOW); "
+        "f.add_rule(pyseccomp.ERRNO(1), 'seccomp'); f.load(); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )
+    wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{program}" "$@"\n')
+    wrapper.chmod(0o755)
+    with traced(suite, "--dist=load", "--tx", f"popen//python={wrapper}", plugins=["xdist"]) as run:
+        finished = run.finish()
+        run.expect_nothing_left()
+    assert finished.status == pytest.ExitCode.INTERRUPTED
+    assert "worker gw0: seccomp(2) is refused here" in finished.stdout
+
+
+def run_twice(suite: Suite, *options: str, plugins: list[str]) -> tuple[str, str]:
+    """The last lines of a run without and of one with tracing: how many passed and failed; their exit statuses agree."""
+    plain = suite.run(*options, plugins=plugins)
+    with traced(suite, *options, plugins=plugins) as run:
+        finished = run.finish(plain.status)
+        run.expect_nothing_left()
+    return _summary(plain.stdout), _summary(finished.stdout)
+
+
+def _summary(stdout: str) -> str:
+    return re.sub(r" in [0-9.]+s.*", "", stdout.splitlines()[-1].strip("= "))
+
+
+@pytest.mark.parametrize("options", ["-n2", "-n2 -x", "-n0", "-n2 --dist=loadfile", "-n2 -k nothing", "-n2 missing.py"])
+def test_the_exit_status_is_that_without(suite: Suite, options: str) -> None:
+    suite.write(
+        "test_mixed.py",
+        """
+        import pytest
+
+        def test_passes():
+            pass
+
+        def test_fails():
+            assert False
+
+        @pytest.mark.xfail
+        def test_is_expected_to_fail():
+            assert False
+
+        @pytest.mark.skip
+        def test_is_skipped():
+            pass
+
+        @pytest.fixture
+        def broken():
+            raise RuntimeError
+
+        def test_has_a_broken_fixture(broken):
+            pass
+        """,
+    )
+    plain, with_tracing = run_twice(suite, *options.split(), plugins=["xdist"])
+    if "-x" not in options:  # how far the others come varies
+        assert with_tracing == plain
+
+
+def test_a_run_that_is_not_traced_is_not_touched(counting: Suite) -> None:
+    with Run(counting, "-n2", plugins=["xdist"]) as run:
+        finished = run.finish(0)
+        run.expect_nothing_left()
+    assert "seccomp" not in finished.output.replace("plugins: seccomp", "")
