@@ -250,7 +250,7 @@ def test_a_worker_that_cannot_be_traced_says_why(suite: Suite, tmp_path: Path) -
 
 
 def run_twice(suite: Suite, *options: str, plugins: list[str]) -> tuple[str, str]:
-    """The last lines of a run without and of one with tracing: how many passed and failed; their exit statuses agree."""
+    """The last lines of a run without and of one with tracing, how many passed and failed; their statuses agree."""
     plain = suite.run(*options, plugins=plugins)
     with traced(suite, *options, plugins=plugins) as run:
         finished = run.finish(plain.status)
