@@ -33,9 +33,12 @@ class SpoolDirectory:
         return directory
 
     def write(self, name: str, text: str) -> None:
-        """Write a file in it, or remove the directory where that cannot be done. Raises RecorderError."""
+        """Write a file in it: whole, whoever is killed meanwhile. Removes the directory where that cannot be done. Raises
+        RecorderError."""
+        draft = self.path / f"{name}.new"
         try:
-            (self.path / name).write_text(text, encoding="utf-8")
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(self.path / name)
         except OSError as error:
             self.remove()
             raise _no_place(os.fspath(self.path.parent), error) from error
