@@ -7,7 +7,7 @@ pytest is ended too, with a message.
 
 from __future__ import annotations
 
-import _signal  # `signal` costs the recorder 3 ms at its start
+import _signal  # type: ignore[import-not-found]  # `signal` costs the recorder 3 ms at its start
 import os
 
 _STDERR = 2

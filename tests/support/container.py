@@ -44,6 +44,35 @@ def configuration(argv: list[str], uid: int = 1000) -> dict[str, Any]:
     }
 
 
+def default_profile(profile: Path, arches: dict[str, str]) -> dict[str, Any]:
+    """Return the filter that podman makes of containers-common's profile for a container without any capability.
+
+    `arches` are the machine's architectures, as the profile names them, with their names in the runtime's format.
+    Format: https://github.com/containers/common/blob/main/pkg/seccomp/types.go
+    """
+    read = json.loads(profile.read_text(encoding="utf-8"))
+    rules = []
+    for rule in read["syscalls"]:
+        includes, excludes = rule.get("includes") or {}, rule.get("excludes") or {}
+        # No capability is there, so that a rule which includes one is out and one which excludes one is in
+        if includes.get("caps") or not arches.keys() & set(includes.get("arches") or arches):
+            continue
+        if arches.keys() & set(excludes.get("arches") or ()):
+            continue
+        kept = {"names": rule["names"], "action": rule["action"]}
+        if rule.get("errnoRet") is not None:
+            kept["errnoRet"] = rule["errnoRet"]
+        if rule.get("args"):
+            kept["args"] = rule["args"]
+        rules.append(kept)
+    return {
+        "defaultAction": read["defaultAction"],
+        "defaultErrnoRet": read["defaultErrnoRet"],
+        "architectures": list(arches.values()),
+        "syscalls": rules,
+    }
+
+
 def bind(folder: Path, writable: bool = False) -> dict[str, Any]:
     """Return the mount that shows `folder` of this machine at the same place in the container."""
     options = ["rbind", "rw" if writable else "ro"]
