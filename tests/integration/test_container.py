@@ -1,4 +1,4 @@
-"""A traced run in a container as CI has them: uid 1000, no capability, no_new_privs, the default profile, no /dev/kmsg."""
+"""A traced run in a container as CI has them: uid 1000, no capability, the default profile, no /dev/kmsg."""
 
 import os
 import platform
@@ -81,7 +81,7 @@ def test_default_container(tmp_path: Path, options: list[str]) -> None:
     assert phases["test_threads"]["call"]["getppid"] == 400
     assert phases["test_child"]["call"]["execve"] == 1
     # What the outer filter denies does not reach ours: it was not made
-    assert "acct" not in phases["test_the_profile_denies"]["call"]
+    assert "acct" not in phases["test_the_profile_denies"].get("call", {})
     if not options:
         assert phases["test_loop"] == {"call": {"getppid": 1000}}
         assert phases["test_empty"] == {}
