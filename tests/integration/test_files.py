@@ -1,0 +1,376 @@
+"""The files of a trace: what is refused before the run, what happens where they cannot be written, and several runs
+with one PATH."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from running import Run, traced
+from traced import Suite, Trace
+
+pytestmark = pytest.mark.needs("listener")
+
+
+@pytest.fixture
+def noting(suite: Suite) -> Suite:
+    """A suite whose conftest and test say that they have run; the test makes 100 calls."""
+    suite.write("conftest.py", "import pathlib\npathlib.Path('imported').touch()\n")
+    suite.write(
+        "test_one.py",
+        """
+        import os, pathlib
+
+        def test_one():
+            pathlib.Path("ran").touch()
+            for _ in range(100):
+                os.getppid()
+        """,
+    )
+    return suite
+
+
+def expect_refused(suite: Suite, *options: str, text: str) -> None:
+    """Exit status 4 before anything of the user's was run, one line that says why, and nothing is left."""
+    before = {path: path.lstat().st_ino for path in suite.folder.iterdir()}
+    with Run(suite, *options) as run:
+        finished = run.finish(pytest.ExitCode.USAGE_ERROR)
+        run.expect_nothing_left()
+    (line,) = [line for line in finished.stderr.splitlines() if text in line]
+    assert line.startswith("ERROR: pytest-seccomp: ")
+    assert "Traceback" not in finished.stderr
+    assert finished.stdout == ""
+    assert {path: path.lstat().st_ino for path in suite.folder.iterdir()} == before
+
+
+def a_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        folder = os.open(path.parent, os.O_PATH)
+        server.bind(f"/proc/self/fd/{folder}/{path.name}")  # sun_path holds 107 bytes
+        os.close(folder)
+
+
+def somebodys_file(path: Path) -> None:
+    path.write_text("def test_precious(): pass\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("-", "cannot go to a stream"),
+        (".", "it is a directory"),
+        ("/dev/null", "it is a device"),
+        ("/dev/stdout", "cannot go to a stream"),
+        ("/dev/fd/1", "cannot go to a stream"),
+        ("/proc/self/trace", "cannot go to a stream"),
+        ("/sys/trace.ndjson", "cannot write a trace to /sys/trace.ndjson"),
+        ("pytest.ini/out.ndjson", "Not a directory"),
+        ("out.tests.ndjson", "that is how the file with the tests of a trace is named"),
+        ("test_one.py", "there is a file that is no trace"),
+        ("", "cannot write a trace to "),
+    ],
+)
+def test_a_path_that_can_take_no_trace(noting: Suite, path: str, text: str) -> None:
+    expect_refused(noting, f"--seccomp-trace={path}", text=text)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "text"),
+    [
+        (a_fifo, "out.ndjson", "it is a named pipe"),
+        (a_fifo, "out.tests.ndjson", "it is a named pipe"),
+        (a_socket, "out.ndjson", "it is a socket"),
+        (a_socket, "out.tests.ndjson", "it is a socket"),
+        (somebodys_file, "out.ndjson", "there is a file that is no trace"),
+    ],
+)
+def test_something_else_is_there(noting: Suite, make: Callable[[Path], None], name: str, text: str) -> None:
+    """Also in the place of the tests file."""
+    make(noting.folder / name)
+    expect_refused(noting, "--seccomp-trace=out.ndjson", text=text)
+
+
+def test_through_xdist_too(noting: Suite) -> None:
+    with Run(noting, "-n2", "--seccomp-trace=-", plugins=["xdist"]) as run:
+        finished = run.finish(pytest.ExitCode.USAGE_ERROR)
+        run.expect_nothing_left()
+    assert "cannot go to a stream" in finished.stderr
+    assert not (noting.folder / "imported").exists()
+
+
+def test_append_without_a_path(noting: Suite) -> None:
+    expect_refused(noting, "--seccomp-trace-append", text="--seccomp-trace-append needs --seccomp-trace=PATH")
+
+
+def test_append_to_what_is_no_trace(noting: Suite) -> None:
+    (noting.folder / "out.ndjson").write_text('{"syscall": 0, "name": "read", "cou')
+    expect_refused(noting, "--seccomp-trace=out.ndjson", "--seccomp-trace-append", text="out.ndjson:1: ")
+
+
+def test_a_backend_in_the_ini_file_that_there_is_not(noting: Suite) -> None:
+    noting.write("pytest.ini", "[pytest]\nseccomp_backend = strace\n")
+    expect_refused(
+        noting, "--seccomp-trace=out.ndjson", text="seccomp_backend: 'strace' is no backend: use one of auto, "
+    )
+
+
+def test_a_backend_on_the_command_line_that_there_is_not(noting: Suite) -> None:
+    with Run(noting, "--seccomp-trace=out.ndjson", "--seccomp-backend=strace") as run:
+        finished = run.finish(pytest.ExitCode.USAGE_ERROR)
+        run.expect_nothing_left()
+    assert "invalid choice: 'strace'" in finished.stderr
+    assert not (noting.folder / "imported").exists()
+
+
+@pytest.mark.parametrize(
+    ("ini", "options"),
+    [
+        ("", ["--seccomp-backend=notify"]),
+        ("", ["--seccomp-backend=auto"]),
+        ("seccomp_backend = notify\n", []),
+        ("seccomp_backend = auto\n", []),
+        ("seccomp_backend = strace\n", ["--seccomp-backend=notify"]),
+    ],
+)
+def test_choosing_a_backend(noting: Suite, ini: str, options: list[str]) -> None:
+    """The command line comes before the ini file."""
+    noting.write("pytest.ini", f"[pytest]\n{ini}")
+    with traced(noting, *options) as run:
+        trace = run.trace(status=0)
+        run.expect_nothing_left()
+    assert trace.complete
+    assert trace.run["backend"] == "notify"
+
+
+def test_a_backend_without_anything_to_trace(noting: Suite) -> None:
+    """The option alone asks for nothing."""
+    with Run(noting, "--seccomp-backend=notify") as run:
+        finished = run.finish(0)
+        assert run.processes() == []
+    assert "seccomp:" not in finished.stdout
+
+
+def limited(size: int) -> list[str]:
+    """A command before a run: no file of its processes becomes longer than `size` bytes."""
+    return ["prlimit", f"--fsize={size}"]
+
+
+def mounted(folder: Path, options: str) -> list[str]:
+    """A command before a run, which sees a tmpfs of its own in `folder`, full or read-only as `options` say."""
+    script = f'mount -t tmpfs -o {options} tmpfs "$0" && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, str(folder)]
+
+
+MANY = """
+    import os, pytest
+
+    @pytest.mark.parametrize("number", range(300))
+    def test_many(number):
+        for _ in range(number):
+            os.getppid()
+"""
+
+
+def test_no_file_may_be_that_long(suite: Suite) -> None:
+    """RLIMIT_FSIZE, which holds for the recorder too: an error, the old trace, and no torn line in what is kept."""
+    suite.write("test_many.py", MANY)
+    paths = [suite.folder / name for name in ("out.ndjson", "out.tests.ndjson")]
+    with traced(suite, "-k", "[7]") as run:
+        run.finish(0)
+    old = [path.read_bytes() for path in paths]
+    with traced(suite, before=limited(20_000)) as run:
+        finished = run.finish(pytest.ExitCode.INTERNAL_ERROR)
+        (kept,) = run.spool_directories()
+    assert "300 passed" in finished.stdout
+    assert "NOT WRITTEN" in finished.stdout
+    assert "File too large" in finished.stdout
+    assert [path.read_bytes() for path in paths] == old
+    assert sorted(suite.folder.glob("*out*")) == paths
+    (spool,) = kept.glob("*.ndjson")
+    assert spool.stat().st_size <= 20_000
+    assert [json.loads(line)["kind"] for line in spool.read_text().splitlines()].count("test") > 50
+    assert spool.read_bytes().endswith(b"}\n")
+
+
+@pytest.mark.needs("root", "mount")
+@pytest.mark.parametrize("size", ["4k", "8k", "12k", "32k"])
+def test_a_full_disk_for_the_spool(suite: Suite, tmp_path: Path, size: str) -> None:
+    """A TMPDIR in which there is no room. Where not even a directory can be made, the run does not begin."""
+    suite.write("test_many.py", MANY)
+    small = tmp_path / "small"
+    small.mkdir()
+    with traced(suite, before=mounted(small, f"size={size}"), temporary=small) as run:
+        finished = run.finish()
+        run.expect_nothing_left()
+    if finished.status == pytest.ExitCode.USAGE_ERROR:
+        assert "No space left on device" in finished.stderr
+        assert "TMPDIR" in finished.stderr
+        assert not (suite.folder / "out.ndjson").exists()
+        return
+    finished.expect(0)
+    assert "300 passed" in finished.stdout
+    assert "INCOMPLETE" in finished.stdout
+    assert "No space left on device" in finished.stdout
+    trace = finished.trace()
+    assert not trace.complete
+    assert trace.run["lost"] is None
+    for line in trace.tests:  # what was recorded is right
+        number = int(line.nodeid.partition("[")[2].rstrip("]"))
+        assert line.own == ({"call": {"getppid": number}} if number else {})
+
+
+@pytest.mark.needs("root", "mount")
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_a_full_disk_for_path(suite: Suite, tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Neither a whole nor half a trace; the spools are kept, and the message says where."""
+    suite.write("test_many.py", MANY)
+    small = tmp_path / "small"
+    small.mkdir()
+    path = small / "out.ndjson"
+    with Run(suite, f"--seccomp-trace={path}", *options, before=mounted(small, "size=16k"), plugins=["xdist"]) as run:
+        finished = run.finish(pytest.ExitCode.INTERNAL_ERROR)
+        assert "300 passed" in finished.stdout
+        assert "NOT WRITTEN" in finished.stdout
+        assert "No space left on device" in finished.stdout
+        (kept,) = run.spool_directories()
+        assert f"What was recorded is kept in {kept}" in finished.stdout
+        lines = [json.loads(line) for spool in kept.glob("*.ndjson") for line in spool.read_text().splitlines()]
+        assert len([line for line in lines if line["kind"] == "test"]) == 300
+
+
+@pytest.mark.needs("root", "mount")
+def test_a_place_that_is_read_only(noting: Suite, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    with Run(noting, f"--seccomp-trace={place}/out.ndjson", before=mounted(place, "ro")) as run:
+        finished = run.finish(pytest.ExitCode.USAGE_ERROR)
+        run.expect_nothing_left()
+    assert "Read-only file system" in finished.stderr
+    assert not (noting.folder / "imported").exists()
+
+
+@pytest.mark.needs("unprivileged")
+def test_a_folder_without_the_right_to_write(noting: Suite) -> None:
+    place = noting.folder / "place"
+    place.mkdir(mode=0o555)
+    expect_refused(noting, "--seccomp-trace=place/out.ndjson", text="Permission denied")
+
+
+@pytest.mark.parametrize("terminal", [(), ("-p", "no:terminal"), ("-q",)], ids=["summary", "no-terminal", "quiet"])
+def test_a_place_that_is_taken_while_the_tests_run(suite: Suite, terminal: tuple[str, ...]) -> None:
+    """The message is there whatever prints it, and so is what was recorded."""
+    suite.write(
+        "test_takes.py",
+        """
+        import os, pathlib
+
+        def test_takes():
+            os.rmdir("place")
+            pathlib.Path("place").write_text("taken")
+        """,
+    )
+    with Run(suite, "--seccomp-trace=place/out.ndjson", *terminal) as run:
+        finished = run.finish(pytest.ExitCode.INTERNAL_ERROR)
+        (kept,) = run.spool_directories()
+    stream = finished.stderr if "no:terminal" in terminal else finished.stdout
+    assert f"What was recorded is kept in {kept}" in stream
+    assert "cannot " in stream
+    assert (suite.folder / "place").read_text() == "taken"
+
+
+def test_a_folder_that_is_removed_while_the_tests_run(suite: Suite) -> None:
+    suite.write("test_removes.py", "import os\ndef test_removes():\n    os.rmdir('new/place')\n    os.rmdir('new')\n")
+    with Run(suite, "--seccomp-trace=new/place/out.ndjson") as run:
+        finished = run.finish(0)
+        run.expect_nothing_left()
+    assert finished.trace("new/place/out.ndjson").complete
+
+
+def test_a_working_directory_that_changes(suite: Suite, tmp_path: Path) -> None:
+    """PATH is what it was when pytest started."""
+    suite.write("test_changes.py", f"import os\ndef test_changes():\n    os.chdir({str(tmp_path)!r})\n")
+    with traced(suite) as run:
+        assert run.trace(status=0).complete
+        run.expect_nothing_left()
+
+
+def test_a_link_stays_a_link(noting: Suite, tmp_path: Path) -> None:
+    (noting.folder / "out.ndjson").symlink_to(tmp_path / "real.ndjson")
+    with traced(noting) as run:
+        run.finish(0)
+        run.expect_nothing_left()
+    assert (noting.folder / "out.ndjson").is_symlink()
+    assert Trace.read(tmp_path / "real.ndjson").test("test_one").phase("call")["getppid"] == 100
+
+
+def test_appending(noting: Suite) -> None:
+    for times in (1, 2, 3):
+        with traced(noting, "--seccomp-trace-append") as run:
+            finished = run.finish(0)
+            run.expect_nothing_left()
+        lines = (noting.folder / "out.tests.ndjson").read_text().splitlines()
+        kinds = [json.loads(line)["kind"] for line in lines]
+        assert kinds.count("run") == kinds.count("test") == times
+        records = [json.loads(line) for line in (noting.folder / "out.ndjson").read_text().splitlines()]
+        (getppid,) = [record for record in records if record["name"] == "getppid"]
+        assert getppid["count"] == 100 * times
+        assert getppid["tests"] == times
+        assert "added to out.ndjson" in finished.stdout
+    with traced(noting) as run:
+        assert run.trace(status=0).counts["getppid"] == 100
+
+
+@pytest.mark.parametrize("append", [True, False], ids=["append", "replace"])
+def test_runs_at_the_same_time(suite: Suite, append: bool) -> None:
+    """Appending, all of them end up in the trace; else the last one's is there, whole, and says what it replaced."""
+    suite.write(
+        "test_together.py",
+        """
+        import os, pathlib, time
+
+        def test_together():
+            number = int(os.environ["NUMBER"])
+            pathlib.Path(f"ready{number}").touch()
+            while not pathlib.Path("go").exists():
+                time.sleep(0.01)
+
+        def test_number():
+            for _ in range(1000 + int(os.environ["NUMBER"])):
+                os.getppid()
+        """,
+    )
+    options = ["--seccomp-trace-append"] if append else []
+    runs = []
+    try:
+        for number in range(4):
+            options_of_run = ["--seccomp-trace=out.ndjson", "-p", "no:cacheprovider", *options]
+            runs.append(Run(suite, *options_of_run, environment={"NUMBER": str(number)}))
+        for number, run in enumerate(runs):
+            run.wait_for(f"ready{number}")
+        (suite.folder / "go").touch()
+        outputs = [run.finish(0).stdout for run in runs]
+        for run in runs:
+            run.expect_nothing_left()
+    finally:
+        for run in runs:
+            run.__exit__()
+    lines = [json.loads(line) for line in (suite.folder / "out.tests.ndjson").read_text().splitlines()]
+    records = [json.loads(line) for line in (suite.folder / "out.ndjson").read_text().splitlines()]
+    (getppid,) = [record for record in records if record["name"] == "getppid"]
+    told = [output for output in outputs if "was written by another run meanwhile" in output]
+    if append:
+        assert [line["kind"] for line in lines].count("run") == 4
+        assert [line["kind"] for line in lines].count("test") == 8
+        assert getppid["count"] == 4 * 1000 + 0 + 1 + 2 + 3
+        assert told == []
+    else:
+        assert [line["kind"] for line in lines].count("run") == 1
+        assert getppid["count"] in range(1000, 1004)
+        assert len(told) == 3
