@@ -4,7 +4,6 @@ with one PATH."""
 import json
 import os
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
