@@ -1,91 +1,184 @@
-"""A traced run in a container as CI has them: uid 1000, no capability, the default profile, no /dev/kmsg."""
+"""A traced run in a container: uid 1000, no capability, no /dev/kmsg, the default profile of containers-common."""
 
+import json
 import os
 import platform
+import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import container
 import pytest
 from mechanisms import CONTAINER_PROFILE
-from traced import Trace
+from traced import Finished, Suite
 
-ARCHES = {
-    "x86_64": {"amd64": "SCMP_ARCH_X86_64", "x86": "SCMP_ARCH_X86", "x32": "SCMP_ARCH_X32"},
-    "aarch64": {"arm64": "SCMP_ARCH_AARCH64", "arm": "SCMP_ARCH_ARM"},
-}
+import pytest_seccomp
 
-TESTS = """
-    import ctypes, os, subprocess, threading
-    from pathlib import Path
+pytestmark = pytest.mark.needs("listener", "root", "runc", "container-profile")
 
-    def status(name):
-        return dict(line.split(":\\t") for line in Path("/proc/self/status").read_text().splitlines())[name]
+UID = 1000
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "shelf"
+PLACE = Path("/suite")
+"""Where the container sees the suite."""
 
-    def test_where_we_are():
-        assert os.getuid() == 1000
-        assert int(status("CapEff"), 16) == int(status("CapBnd"), 16) == 0
-        assert status("NoNewPrivs") == "1"
-        # The container's filter and that of this run
-        assert status("Seccomp_filters") == "2"
-        assert not Path("/dev/kmsg").exists()
-
-    def test_the_profile_denies():
-        libc = ctypes.CDLL(None, use_errno=True)
-        assert libc.acct(None) == -1
-
-    def test_loop():
-        for _ in range(1000):
-            os.getppid()
-
-    def test_empty():
-        pass
-
-    def test_threads():
-        threads = [threading.Thread(target=lambda: [os.getppid() for _ in range(100)]) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    def test_child():
-        subprocess.run(["/bin/true"], check=True)
-"""
+ARCHITECTURES = {"x86_64": ("SCMP_ARCH_X86_64", "amd64"), "aarch64": ("SCMP_ARCH_AARCH64", "arm64")}
+"""This machine's name: libseccomp's, and Go's, which `includes` and `excludes` use."""
 
 
-@pytest.mark.needs("runc", "container-profile")
-@pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["alone", "xdist"])
-def test_default_container(tmp_path: Path, options: list[str]) -> None:
-    suite = tmp_path / "suite"
-    suite.mkdir()
-    (suite / "test_in_container.py").write_text(_dedented(TESTS))
-    out, bundle = tmp_path / "out", tmp_path / "bundle"
-    out.mkdir()
-    os.chown(out, 1000, 1000)
-    bundle.mkdir()
-    trace = out / "trace.ndjson"
-    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--seccomp-trace={trace}", *options, str(suite)]
-    config = container.configuration(argv)
-    prefixes = {Path(sys.prefix), Path(sys.base_prefix)} - {Path("/usr")}
-    config["mounts"] += [container.bind(folder) for folder in (*sorted(prefixes), suite)]
-    config["mounts"].append(container.bind(out, writable=True))
-    config["linux"]["seccomp"] = container.default_profile(CONTAINER_PROFILE, ARCHES[platform.machine()])
-    result = container.run(container.write_bundle(bundle, config))
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "no_new_privs" in result.stdout
-
-    written = Trace.read(trace)
-    assert written.complete
-    phases = {test.nodeid.rpartition("::")[2]: test.own for test in written.tests}
-    assert phases["test_loop"]["call"].get("getppid") == 1000
-    assert phases["test_threads"]["call"]["getppid"] == 400
-    assert phases["test_child"]["call"]["execve"] == 1
-    # What the outer filter denies does not reach ours: it was not made
-    assert "acct" not in phases["test_the_profile_denies"].get("call", {})
-    if not options:
-        assert phases["test_loop"] == {"call": {"getppid": 1000}}
-        assert phases["test_empty"] == {}
+def runtime_profile(profile: dict[str, Any]) -> dict[str, Any]:
+    """`linux.seccomp` of the runtime specification, made of a profile of containers-common for a container without any
+    capability: what needs one is left out, as is what is for other architectures."""
+    native, go_name = ARCHITECTURES[platform.machine()]
+    (others,) = (entry["subArchitectures"] for entry in profile["archMap"] if entry["architecture"] == native)
+    rules = []
+    for rule in profile["syscalls"]:
+        includes, excludes = rule.get("includes") or {}, rule.get("excludes") or {}
+        if includes.get("caps") or go_name not in includes.get("arches", [go_name]):
+            continue
+        if go_name in excludes.get("arches", []):
+            continue
+        rules.append({key: rule[key] for key in ("names", "action", "args", "errnoRet") if rule.get(key) is not None})
+    return {
+        "defaultAction": profile["defaultAction"],
+        "defaultErrnoRet": profile["defaultErrnoRet"],
+        "architectures": [native, *others],
+        "syscalls": rules,
+    }
 
 
-def _dedented(text: str) -> str:
-    return "\n".join(line.removeprefix("    ") for line in text.splitlines())
+class Container:
+    """Runs pytest in a container, as process 1 of it."""
+
+    def __init__(self, suite: Suite, bundle: Path) -> None:
+        self.suite = suite
+        self.bundle = bundle
+
+    def run(self, *arguments: str, plugins: tuple[str, ...] = ()) -> Finished:
+        """A run of pytest to its end."""
+        return self.execute(self.suite.command(arguments, plugins))
+
+    def execute(self, argv: list[str]) -> Finished:
+        """Any command to its end."""
+        config = container.configuration(argv, UID)
+        config["process"]["cwd"] = str(PLACE)
+        config["process"]["env"] += ["PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "PYTHONDONTWRITEBYTECODE=1"]
+        suite = {
+            "destination": str(PLACE),
+            "type": "bind",
+            "source": str(self.suite.folder),
+            "options": ["rbind", "rw"],
+        }
+        config["mounts"].append(suite)
+        for folder in self._interpreter():
+            config["mounts"].append(container.bind(folder))
+        if "PYTHONPATH" in os.environ:
+            config["process"]["env"].append(f"PYTHONPATH={os.environ['PYTHONPATH']}")
+        config["linux"]["seccomp"] = runtime_profile(json.loads(CONTAINER_PROFILE.read_text(encoding="utf-8")))
+        self.bundle.mkdir()
+        try:
+            result = container.run(container.write_bundle(self.bundle, config))
+        finally:
+            shutil.rmtree(self.bundle)
+        return Finished(self.suite.folder, result.returncode, result.stdout, result.stderr)
+
+    @staticmethod
+    def _interpreter() -> list[Path]:
+        """The folders of this Python and of the package, where the container does not see them anyway."""
+        folders = {Path(sys.base_prefix), Path(sys.prefix), Path(pytest_seccomp.__file__).resolve().parents[1]}
+        system = [Path("/", name).resolve() for name in container.SYSTEM_FOLDERS]
+        return sorted(folder for folder in folders if not any(folder.resolve().is_relative_to(path) for path in system))
+
+
+@pytest.fixture
+def box(suite: Suite, tmp_path: Path) -> Container:
+    """A container that sees the example's suite, and tests that make known calls."""
+    shutil.copytree(EXAMPLE, suite.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    suite.write(
+        "tests/test_counts.py",
+        """
+        import ctypes, os, subprocess, threading
+
+        def calls(number):
+            for _ in range(number):
+                os.getppid()
+
+        def test_empty():
+            pass
+
+        def test_loop():
+            calls(1000)
+
+        def test_threads():
+            threads = [threading.Thread(target=calls, args=(250,)) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        def test_children():
+            for _ in range(2):
+                if os.fork() == 0:
+                    calls(300)
+                    os._exit(0)
+                os.wait()
+
+        def test_what_the_profile_denies():
+            libc = ctypes.CDLL(None, use_errno=True)
+            for _ in range(10):
+                assert libc.chroot(b"/") == -1
+                assert ctypes.get_errno() == 1
+        """,
+    )
+    suite.write(
+        "tests/test_place.py",
+        f"""
+        import os
+
+        def test_place():
+            assert os.getuid() == {UID}
+            assert not os.path.exists("/dev/kmsg")
+            with open("/proc/self/status") as file:
+                status = dict(line.strip().split(":", 1) for line in file)
+            for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+                assert int(status[name], 16) == 0
+            assert int(status["Seccomp"]) == 2
+        """,
+    )
+    for path in (suite.folder, *suite.folder.rglob("*")):
+        os.chown(path, UID, UID)
+    return Container(suite, tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_exact_in_a_container(box: Container, options: tuple[str, ...]) -> None:
+    finished = box.run("--seccomp-trace=out.ndjson", *options, plugins=("xdist",)).expect(0)
+    assert "system calls: notify, complete" in finished.stdout
+    trace = finished.trace()
+    assert trace.complete
+    assert trace.run["lost"] == 0
+    assert set(trace.outcomes.values()) == {"passed"}
+    assert trace.test("test_empty").own == {}
+    assert trace.test("test_loop").own == {"call": {"getppid": 1000}}
+    assert trace.test("test_threads").phase("call")["getppid"] == 1000
+    assert trace.test("test_children").phase("call")["getppid"] == 600
+    # The strictest of all filters decides: what the profile denies is nothing that the program did
+    assert "chroot" not in trace.counts
+    assert sorted(path.name for path in box.suite.folder.glob("*out*")) == ["out.ndjson", "out.tests.ndjson"]
+
+
+def test_the_outcomes_are_those_without(box: Container) -> None:
+    plain = box.run("-rA", "-q").expect(0)
+    traced = box.run("-rA", "-q", "--seccomp-trace=out.ndjson").expect(0)
+    outcomes = [[line for line in run.stdout.splitlines() if "::" in line] for run in (plain, traced)]
+    assert outcomes[0] == outcomes[1]
+    assert [f"PASSED {line.nodeid}" for line in traced.trace().tests] == outcomes[1]
+
+
+def test_a_process_1_that_does_not_come_to_its_end(box: Container) -> None:
+    """With process 1 the kernel ends all others of a container, recorder and merging included: nothing is better than
+    half a trace."""
+    box.suite.write("tests/test_exit.py", "import os\ndef test_exit():\n    os._exit(9)\n")
+    finished = box.run("--seccomp-trace=out.ndjson", "tests/test_exit.py")
+    assert finished.status == 9
+    assert list(box.suite.folder.glob("*out*")) == []
