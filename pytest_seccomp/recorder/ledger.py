@@ -69,8 +69,10 @@ class Ledger:
         self._spool.write(
             f'{{"kind":"end","complete":{_json(complete)},"lost":{_json(self.lost)},"reasons":{_json_texts(reasons)}}}'
         )
+        if complete and self._spool.error:  # of the line that would have said so
+            reasons.append(self._spool.error)
         self._spool.close()
-        return complete
+        return not reasons
 
     def forget(self) -> None:
         """Let go of the spool in a process that has inherited it and does not write it."""
