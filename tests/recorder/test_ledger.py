@@ -1,0 +1,172 @@
+"""The ledger: counts by label become the spool's lines."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_seccomp.linux.architecture import I386, X86_64
+from pytest_seccomp.recorder import labels
+from pytest_seccomp.recorder.ledger import Ledger
+from pytest_seccomp.recorder.spool import Spool
+
+BASE = labels.FIRST_TEST
+GETPID = X86_64.audit_arch << 32 | 39
+READ = X86_64.audit_arch << 32
+EXIT_I386 = I386.audit_arch << 32 | 1
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool.ndjson"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Ledger:
+    return Ledger(Spool(str(path)), '"gw0"', '"notify"')
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()]
+
+
+def test_a_test_line_to_the_letter(ledger: Ledger, path: Path) -> None:
+    ledger.begin(BASE, '"t.py::a"', 2)
+    ledger.counts(BASE + labels.CALL)[GETPID] = 1000
+    ledger.end(BASE, '"passed"')
+    assert path.read_text(encoding="ascii") == (
+        '{"kind":"test","nodeid":"t.py::a","outcome":"passed","worker":"gw0","rerun":2,"backend":"notify",'
+        '"complete":true,"lost":0,"syscalls":[[3221225534,39,{"call":1000}]]}\n'
+    )
+
+
+def test_phases_are_in_order_whenever_they_were_counted(ledger: Ledger, path: Path) -> None:
+    ledger.begin(BASE, '"a"', 0)
+    for offset in (labels.SHARED, labels.TEARDOWN, labels.CALL, labels.SETUP):
+        ledger.counts(BASE + offset)[GETPID] = offset + 1
+    ledger.end(BASE, '"passed"')
+    assert '{"setup":1,"call":2,"teardown":3,"shared":4}' in path.read_text()
+
+
+def test_each_architecture_and_number_has_an_entry(ledger: Ledger, path: Path) -> None:
+    ledger.begin(BASE, '"a"', 0)
+    ledger.counts(BASE + labels.SETUP).update({READ: 1, EXIT_I386: 2})
+    ledger.counts(BASE + labels.CALL).update({GETPID: 3, READ: 4})
+    ledger.end(BASE, '"passed"')
+    assert sorted(lines(path)[0]["syscalls"]) == [
+        [I386.audit_arch, 1, {"setup": 2}],
+        [X86_64.audit_arch, 0, {"setup": 1, "call": 4}],
+        [X86_64.audit_arch, 39, {"call": 3}],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bits", "number"),
+    [(0xFFFFFFFF, -1), (0x80000000, -(2**31)), (0x7FFFFFFF, 2**31 - 1), (0x40000000, 2**30)],
+)
+def test_numbers_are_signed_as_the_kernel_has_them(ledger: Ledger, path: Path, bits: int, number: int) -> None:
+    ledger.begin(BASE, '"a"', 0)
+    ledger.counts(BASE + labels.CALL)[X86_64.audit_arch << 32 | bits] = 1
+    ledger.end(BASE, '"failed"')
+    assert lines(path)[0]["syscalls"] == [[X86_64.audit_arch, number, {"call": 1}]]
+
+
+@pytest.mark.parametrize("text", ['quoted " and \\', "lone \udcff", "new\nline", "\U0001f600"])
+def test_nodeids_may_hold_any_text(ledger: Ledger, path: Path, text: str) -> None:
+    ledger.begin(BASE, json.dumps(text), 0)
+    ledger.end(BASE, '"passed"')
+    assert [line["nodeid"] for line in lines(path)] == [text]
+
+
+def test_counts_of_a_test_leave_with_its_line(ledger: Ledger, path: Path) -> None:
+    ledger.begin(BASE, '"a"', 0)
+    ledger.counts(BASE + labels.CALL)[GETPID] = 1
+    ledger.end(BASE, '"rerun"')
+    ledger.begin(labels.next_base(BASE), '"a"', 1)
+    ledger.end(labels.next_base(BASE), '"passed"')
+    assert [line["syscalls"] for line in lines(path)] == [[[X86_64.audit_arch, 39, {"call": 1}]], []]
+    assert ledger.counts(BASE + labels.CALL) == {}
+
+
+def test_a_test_that_did_not_end_has_no_outcome_and_is_incomplete(ledger: Ledger, path: Path) -> None:
+    ledger.begin(BASE, '"a"', 0)
+    ledger.counts(BASE + labels.CALL)[GETPID] = 7
+    ledger.begin(labels.next_base(BASE), '"b"', 0)
+    ledger.close(["pytest was killed"])
+    first, second, *_ = lines(path)
+    assert (first["nodeid"], first["outcome"], first["complete"]) == ("a", None, False)
+    assert first["syscalls"] == [[X86_64.audit_arch, 39, {"call": 7}]]
+    assert (second["nodeid"], second["outcome"], second["complete"]) == ("b", None, False)
+
+
+def test_the_end_of_another_test_ends_nothing(ledger: Ledger, path: Path) -> None:
+    ledger.begin(BASE, '"a"', 0)
+    ledger.end(labels.next_base(BASE), '"passed"')
+    assert lines(path) == []
+    ledger.end(BASE, '"failed"')
+    ledger.end(BASE, '"passed"')
+    assert [line["outcome"] for line in lines(path)] == ["failed"]
+
+
+def test_collection_harness_and_end(ledger: Ledger, path: Path) -> None:
+    ledger.counts(labels.COLLECTION)[READ] = 12
+    ledger.counts(labels.HARNESS)[GETPID] = 3
+    ledger.collected()
+    assert [line["kind"] for line in lines(path)] == ["collect"]
+    assert ledger.close([]) is True
+    head = {"worker": "gw0", "backend": "notify", "complete": True, "lost": 0}
+    assert lines(path) == [
+        {"kind": "collect", **head, "syscalls": [[X86_64.audit_arch, 0, {"collection": 12}]]},
+        {"kind": "harness", **head, "syscalls": [[X86_64.audit_arch, 39, {"harness": 3}]]},
+        {"kind": "end", "complete": True, "lost": 0, "reasons": []},
+    ]
+
+
+def test_reasons_are_in_the_end_and_make_it_incomplete(ledger: Ledger, path: Path) -> None:
+    assert ledger.close(['a "reason"', "\udcff"]) is False
+    *_, harness, end = lines(path)
+    assert harness["complete"] is False
+    assert end == {"kind": "end", "complete": False, "lost": 0, "reasons": ['a "reason"', "\udcff"]}
+
+
+def test_a_ledger_is_closed_once_and_counts_nothing_after_it(ledger: Ledger, path: Path) -> None:
+    assert ledger.close([]) is True
+    written = path.read_text()
+    ledger.counts(labels.HARNESS)[GETPID] = 1
+    assert ledger.counts(labels.HARNESS) == {}
+    assert ledger.close(["too late"]) is False
+    assert path.read_text() == written
+
+
+def test_lost_calls_that_cannot_be_counted_are_null(ledger: Ledger, path: Path) -> None:
+    ledger.lost = None
+    ledger.close([])
+    assert [line["lost"] for line in lines(path)] == [None, None, None]
+
+
+class FullAfter(Spool):
+    """A spool on a disk that is full after some lines."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self, path: str, lines: int) -> None:
+        super().__init__(path)
+        self.lines = lines
+
+    def write(self, line: str) -> None:
+        """Write it or note the error."""
+        self.lines -= 1
+        if self.lines >= 0:
+            super().write(line)
+        else:
+            self.error = "disk full"
+
+
+@pytest.mark.parametrize("fitting", [0, 1, 2])
+def test_a_line_that_was_not_written_is_a_reason(path: Path, fitting: int) -> None:
+    """Also where it is the last one, which would have said that all is there."""
+    reasons: list[str] = []
+    assert Ledger(FullAfter(str(path), fitting), "null", '"notify"').close(reasons) is False
+    assert reasons == ["disk full"]
+    assert len(lines(path)) == fitting
