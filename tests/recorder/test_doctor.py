@@ -1,0 +1,70 @@
+"""Diagnoses: what a backend's self-check comes to, however it ends. In processes of their own, because it forks."""
+
+import json
+from typing import Any
+
+import pytest
+from child import output
+
+PROGRAM = """
+    import json, os, signal
+    from dataclasses import asdict
+    from pytest_seccomp.errors import BackendError
+    from pytest_seccomp.recorder import doctor
+    from pytest_seccomp.recorder.backends import notify
+
+    def self_check():
+        {check}
+
+    if {check!r} != "pass":
+        notify.self_check = self_check
+    found = doctor.check_backends()
+    print(json.dumps([asdict(diagnosis) for diagnosis in found]))
+    try:
+        os.wait()
+    except ChildProcessError:
+        print("no child is left")
+"""
+
+
+def diagnosis(check: str = "pass") -> dict[str, Any]:
+    """Of the only backend, with this for its self-check."""
+    found, left = output(PROGRAM.format(check=check)).splitlines()
+    assert left == "no child is left"
+    (only,) = json.loads(found)
+    assert only["name"] == "notify"
+    members: dict[str, Any] = only
+    return members
+
+
+@pytest.mark.needs("listener")
+def test_notify_works_here() -> None:
+    found = diagnosis()
+    assert (found["works"], found["remedy"]) == (True, None)
+    assert found["detail"] == "of 50 calls of a child 50 were recorded"
+
+
+def test_a_failed_check_gives_reason_and_remedy() -> None:
+    found = diagnosis('raise BackendError("the reason: r\\u00e9ason", "the remedy")')
+    assert found == {
+        "name": "notify",
+        "works": False,
+        "detail": "the reason: r\u00e9ason",
+        "remedy": "the remedy",
+        "notes": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("check", "detail"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSYS)", "the self-check was killed by signal 31"),
+        ("os.kill(os.getpid(), signal.SIGALRM)", "the self-check did not end within 20 s"),
+        ("os._exit(3)", "the self-check ended with status 3"),
+        ("raise ZeroDivisionError", "the self-check ended with status 1"),
+    ],
+)
+def test_a_check_that_does_not_come_to_its_end(check: str, detail: str) -> None:
+    found = diagnosis(check)
+    assert (found["works"], found["detail"]) == (False, detail)
+    assert found["remedy"] == "look for a sandbox around this process"
