@@ -1,17 +1,15 @@
 """A traced run in a container: uid 1000, no capability, no /dev/kmsg, the default profile of containers-common."""
 
-import json
 import os
 import platform
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import container
 import pytest
 from mechanisms import CONTAINER_PROFILE
-from traced import Finished, Suite
+from traced import Finished, Suite, without_futex
 
 import pytest_seccomp
 
@@ -22,29 +20,10 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "shelf"
 PLACE = Path("/suite")
 """Where the container sees the suite."""
 
-ARCHITECTURES = {"x86_64": ("SCMP_ARCH_X86_64", "amd64"), "aarch64": ("SCMP_ARCH_AARCH64", "arm64")}
-"""This machine's name: libseccomp's, and Go's, which `includes` and `excludes` use."""
-
-
-def runtime_profile(profile: dict[str, Any]) -> dict[str, Any]:
-    """`linux.seccomp` of the runtime specification, made of a profile of containers-common for a container without any
-    capability: what needs one is left out, as is what is for other architectures."""
-    native, go_name = ARCHITECTURES[platform.machine()]
-    (others,) = (entry["subArchitectures"] for entry in profile["archMap"] if entry["architecture"] == native)
-    rules = []
-    for rule in profile["syscalls"]:
-        includes, excludes = rule.get("includes") or {}, rule.get("excludes") or {}
-        if includes.get("caps") or go_name not in includes.get("arches", [go_name]):
-            continue
-        if go_name in excludes.get("arches", []):
-            continue
-        rules.append({key: rule[key] for key in ("names", "action", "args", "errnoRet") if rule.get(key) is not None})
-    return {
-        "defaultAction": profile["defaultAction"],
-        "defaultErrnoRet": profile["defaultErrnoRet"],
-        "architectures": [native, *others],
-        "syscalls": rules,
-    }
+ARCHES = {
+    "x86_64": {"amd64": "SCMP_ARCH_X86_64", "x86": "SCMP_ARCH_X86", "x32": "SCMP_ARCH_X32"},
+    "aarch64": {"arm64": "SCMP_ARCH_AARCH64", "arm": "SCMP_ARCH_ARM"},
+}
 
 
 class Container:
@@ -54,13 +33,10 @@ class Container:
         self.suite = suite
         self.bundle = bundle
 
-    def run(self, *arguments: str, plugins: tuple[str, ...] = ()) -> Finished:
-        """A run of pytest to its end."""
-        return self.execute(self.suite.command(arguments, plugins))
-
-    def execute(self, argv: list[str]) -> Finished:
-        """Any command to its end."""
-        config = container.configuration(argv, UID)
+    def run(self, *arguments: str, filters: int) -> Finished:
+        """A run of pytest to its end, in whose tests a process has that many seccomp filters."""
+        config = container.configuration(self.suite.command(arguments, ["xdist"]), UID)
+        config["process"]["env"].append(f"EXPECTED_FILTERS={filters}")
         config["process"]["cwd"] = str(PLACE)
         config["process"]["env"] += ["PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "PYTHONDONTWRITEBYTECODE=1"]
         suite = {
@@ -74,7 +50,7 @@ class Container:
             config["mounts"].append(container.bind(folder))
         if "PYTHONPATH" in os.environ:
             config["process"]["env"].append(f"PYTHONPATH={os.environ['PYTHONPATH']}")
-        config["linux"]["seccomp"] = runtime_profile(json.loads(CONTAINER_PROFILE.read_text(encoding="utf-8")))
+        config["linux"]["seccomp"] = container.default_profile(CONTAINER_PROFILE, ARCHES[platform.machine()])
         self.bundle.mkdir()
         try:
             result = container.run(container.write_bundle(self.bundle, config))
@@ -123,6 +99,9 @@ def box(suite: Suite, tmp_path: Path) -> Container:
                     os._exit(0)
                 os.wait()
 
+        def test_program():
+            subprocess.run(["/bin/true"], check=True)
+
         def test_what_the_profile_denies():
             libc = ctypes.CDLL(None, use_errno=True)
             for _ in range(10):
@@ -142,7 +121,9 @@ def box(suite: Suite, tmp_path: Path) -> Container:
                 status = dict(line.strip().split(":", 1) for line in file)
             for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
                 assert int(status[name], 16) == 0
-            assert int(status["Seccomp"]) == 2
+            assert int(status["NoNewPrivs"]) == 1
+            # The container's own, and where it is traced that of the run
+            assert int(status["Seccomp_filters"]) == int(os.environ["EXPECTED_FILTERS"])
         """,
     )
     for path in (suite.folder, *suite.folder.rglob("*")):
@@ -152,24 +133,26 @@ def box(suite: Suite, tmp_path: Path) -> Container:
 
 @pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
 def test_exact_in_a_container(box: Container, options: tuple[str, ...]) -> None:
-    finished = box.run("--seccomp-trace=out.ndjson", *options, plugins=("xdist",)).expect(0)
+    finished = box.run("--seccomp-trace=out.ndjson", *options, filters=2).expect(0)
+    assert "no_new_privs" in finished.stdout
     assert "system calls: notify, complete" in finished.stdout
     trace = finished.trace()
     assert trace.complete
     assert trace.run["lost"] == 0
     assert set(trace.outcomes.values()) == {"passed"}
-    assert trace.test("test_empty").own == {}
-    assert trace.test("test_loop").own == {"call": {"getppid": 1000}}
+    assert without_futex(trace.test("test_empty").own) == {}
+    assert without_futex(trace.test("test_loop").own) == {"call": {"getppid": 1000}}
     assert trace.test("test_threads").phase("call")["getppid"] == 1000
     assert trace.test("test_children").phase("call")["getppid"] == 600
+    assert trace.test("test_program").phase("call")["execve"] == 1
     # The strictest of all filters decides: what the profile denies is nothing that the program did
     assert "chroot" not in trace.counts
     assert sorted(path.name for path in box.suite.folder.glob("*out*")) == ["out.ndjson", "out.tests.ndjson"]
 
 
 def test_the_outcomes_are_those_without(box: Container) -> None:
-    plain = box.run("-rA", "-q").expect(0)
-    traced = box.run("-rA", "-q", "--seccomp-trace=out.ndjson").expect(0)
+    plain = box.run("-rA", "-q", filters=1).expect(0)
+    traced = box.run("-rA", "-q", "--seccomp-trace=out.ndjson", filters=2).expect(0)
     outcomes = [[line for line in run.stdout.splitlines() if "::" in line] for run in (plain, traced)]
     assert outcomes[0] == outcomes[1]
     assert [f"PASSED {line.nodeid}" for line in traced.trace().tests] == outcomes[1]
@@ -179,6 +162,6 @@ def test_a_process_1_that_does_not_come_to_its_end(box: Container) -> None:
     """With process 1 the kernel ends all others of a container, recorder and merging included: nothing is better than
     half a trace."""
     box.suite.write("tests/test_exit.py", "import os\ndef test_exit():\n    os._exit(9)\n")
-    finished = box.run("--seccomp-trace=out.ndjson", "tests/test_exit.py")
+    finished = box.run("--seccomp-trace=out.ndjson", "tests/test_exit.py", filters=2)
     assert finished.status == 9
     assert list(box.suite.folder.glob("*out*")) == []
