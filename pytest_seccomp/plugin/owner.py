@@ -56,6 +56,17 @@ class Owner:
     def has_begun(self, backend: str) -> None:
         """A recorder is there: it merges from now on if this process is killed."""
         self.backend = backend
+        self._describe()
+
+    def has_workers(self, count: int) -> None:
+        """xdist starts so many workers."""
+        self.workers = count
+        try:
+            self._describe()
+        except SeccompError:
+            pass  # the disk is full: should the session be killed, its trace lacks their number
+
+    def _describe(self) -> None:
         salvage.describe(self.directory, self._destination, self._run(None, []), append=self.options.append)
 
     def clean_up(self) -> None:

@@ -79,7 +79,8 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        self._owner.workers = node.workerinput["workercount"]
+        if self._owner.workers != node.workerinput["workercount"]:
+            self._owner.has_workers(node.workerinput["workercount"])
         self._started.append(node.workerinput["workerid"])
 
     @pytest.hookimpl(optionalhook=True)

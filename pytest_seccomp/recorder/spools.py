@@ -29,18 +29,20 @@ class SpoolDirectory:
         except OSError as error:
             raise _no_place(tempfile.gettempdir(), error) from error
         directory = cls(path, secrets.token_hex(16))
-        directory.write(_TOKEN, directory.token)
+        try:
+            directory.write(_TOKEN, directory.token)
+        except RecorderError:
+            directory.remove()
+            raise
         return directory
 
     def write(self, name: str, text: str) -> None:
-        """Write a file in it: whole, whoever is killed meanwhile. Removes the directory where that cannot be done. Raises
-        RecorderError."""
+        """Write a file in it: whole or, who or whatever comes in between, not at all. Raises RecorderError."""
         draft = self.path / f"{name}.new"
         try:
             draft.write_text(text, encoding="utf-8")
             draft.replace(self.path / name)
         except OSError as error:
-            self.remove()
             raise _no_place(os.fspath(self.path.parent), error) from error
 
     @classmethod

@@ -204,6 +204,7 @@ def test_the_xdist_controller(waiting: Suite, number: signal.Signals) -> None:
         (waiting.folder / "go").touch()
         trace = run.salvaged()
         assert not trace.complete
+        assert trace.run["workers"] == 2
         assert without_futex(trace.test("test_before").own) == {"call": {"getppid": 100}}
         assert trace.test("test_waiting").phase("call")["getppid"] == 200
 
