@@ -1,0 +1,271 @@
+"""pytest's side of the recorder, alone: exact counts of known calls, and an answer to whatever goes wrong."""
+
+import json
+import os
+import select
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from child import output
+from running import until
+
+from pytest_seccomp.errors import BackendError, RecorderError
+from pytest_seccomp.linux.architecture import native
+from pytest_seccomp.recorder import client, protocol
+from pytest_seccomp.recorder.client import Client
+from pytest_seccomp.recorder.protocol import Settings
+
+IOCTL = native().ioctl
+ARCH = native().audit_arch
+
+START = """
+    import json, os, sys, threading
+    from pytest_seccomp.errors import RecorderError
+    from pytest_seccomp.linux import raw
+    from pytest_seccomp.linux.architecture import native
+    from pytest_seccomp.recorder import client, labels, protocol
+    from pytest_seccomp.recorder.backends import notify
+
+    call, number, nowhere = raw.function(), raw.Word(native().ioctl), raw.Word(2**32 - 1)
+
+    def calls(count):
+        for _ in range(count):
+            call(number, nowhere)
+
+    settings = protocol.Settings("notify", notify.new_cookie(), os.getpid(), sys.argv[1], "null", None)
+    connection = client.start(settings)
+    connection.attach()
+    base = labels.FIRST_TEST
+"""
+
+
+def spooled(path: Path, program: str) -> list[dict[str, Any]]:
+    """The lines of the spool after a traced program."""
+    assert output(START + program, path) == "done\n"
+    until("the end of the recorder", lambda: '"kind":"end"' in path.read_text())
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.needs("listener")
+def test_exactly_the_calls_between_markers_count(tmp_path: Path) -> None:
+    program = """
+    connection.send("collected")
+    for rerun in range(2):
+        connection.send("begin", base, '"t.py::a"', rerun)
+        connection.mark(base + labels.SETUP, notify.RING)
+        calls(3)
+        connection.mark(base + labels.CALL)
+        calls(1000)
+        connection.mark(base + labels.TEARDOWN)
+        calls(1)
+        connection.mark(base + labels.SHARED)
+        connection.mark(labels.HARNESS)
+        connection.send("end", base, '"passed"')
+        base = labels.next_base(base)
+    assert connection.request("finish") == ("finished", True, 0, [])
+    assert connection.alive
+    print("done")
+    """
+    *found, _harness, end = spooled(tmp_path / "spool", program)
+    assert [(line["kind"], line.get("rerun")) for line in found] == [("collect", None), ("test", 0), ("test", 1)]
+    assert [line["syscalls"] for line in found] == [
+        [],
+        *[[[ARCH, IOCTL, {"setup": 3, "call": 1000, "teardown": 1}]]] * 2,
+    ]
+    assert end == {"kind": "end", "complete": True, "lost": 0, "reasons": []}
+
+
+@pytest.mark.needs("listener")
+def test_calls_of_threads_and_children_count_too(tmp_path: Path) -> None:
+    program = """
+    connection.send("begin", base, '"t.py::a"', 0)
+    connection.mark(base + labels.CALL, notify.RING)
+    calls(10)
+    threads = [threading.Thread(target=calls, args=(100,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for _ in range(2):
+        if not os.fork():
+            calls(1000)
+            os._exit(0)
+        os.wait()
+    connection.mark(labels.HARNESS)
+    connection.send("end", base, '"passed"')
+    connection.request("finish")
+    print("done")
+    """
+    counts = {number: phases for _, number, phases in spooled(tmp_path / "spool", program)[0]["syscalls"]}
+    assert counts[IOCTL] == {"call": 10 + 3 * 100 + 2 * 1000}
+
+
+@pytest.mark.needs("listener")
+def test_more_messages_than_the_socket_holds(tmp_path: Path) -> None:
+    program = """
+    for _ in range(300):
+        connection.send("begin", base, json.dumps("x" * 5000), 0)
+        connection.send("end", base, '"passed"')
+        base = labels.next_base(base)
+    connection.request("finish")
+    print("done")
+    """
+    found = spooled(tmp_path / "spool", program)
+    assert [line["kind"] for line in found] == ["test"] * 300 + ["collect", "harness", "end"]
+    assert {line["nodeid"] for line in found[:300]} == {"x" * 5000}
+
+
+@pytest.mark.needs("listener")
+def test_a_process_that_ends_without_a_word(tmp_path: Path) -> None:
+    program = """
+    connection.send("begin", base, '"t.py::a"', 0)
+    connection.mark(base + labels.CALL, notify.RING)
+    calls(5)
+    os.write(1, b"done\\n")
+    os._exit(0)
+    """
+    test, *_, end = spooled(tmp_path / "spool", program)
+    assert (test["outcome"], test["complete"]) == (None, False)
+    assert {number: phases for _, number, phases in test["syscalls"]}[IOCTL] == {"call": 5}
+    assert end["complete"] is False
+    (reason,) = end["reasons"]
+    assert reason.endswith("ended before its session did")
+
+
+@pytest.mark.needs("listener")
+def test_a_child_of_the_code_under_test_does_not_speak_for_its_parent(tmp_path: Path) -> None:
+    program = """
+    connection.mark(base + labels.CALL)
+    if not os.fork():
+        connection.send("collected")
+        try:
+            connection.request("finish")
+        except RecorderError as error:
+            os.write(1, b"done\\n")
+        os._exit(0)
+    os.wait()
+    connection.mark(labels.HARNESS)
+    connection.request("finish")
+    """
+    assert [line["kind"] for line in spooled(tmp_path / "spool", program)] == ["collect", "harness", "end"]
+
+
+@pytest.mark.needs("listener")
+def test_a_connection_that_was_closed_by_the_code_under_test(tmp_path: Path) -> None:
+    program = """
+    os.closerange(3, 4096)
+    connection.send("collected")
+    try:
+        connection.request("finish")
+    except RecorderError as error:
+        assert str(error) == protocol.CLOSED
+        os.write(1, b"done\\n")
+    os._exit(0)
+    """
+    end = spooled(tmp_path / "spool", program)[-1]
+    assert end == {"kind": "end", "complete": False, "lost": 0, "reasons": [protocol.CLOSED]}
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Client, socket.socket]]:
+    """A client without a filter, and the end of its connection at which the recorder would be."""
+    ours, theirs = socket.socketpair()
+    made = Client(ours, 1)
+    with theirs:
+        yield made, theirs
+    made.close()
+
+
+Pair = tuple[Client, socket.socket]
+
+
+def test_a_recorder_that_is_ready(pair: Pair) -> None:
+    pair[1].sendall(protocol.encode(("ready",)))
+    pair[0].wait_until_ready()
+
+
+def test_a_recorder_that_says_why_it_cannot(pair: Pair) -> None:
+    pair[1].sendall(protocol.encode(("unavailable", "the reason", "the remedy")))
+    with pytest.raises(BackendError) as caught:
+        pair[0].wait_until_ready()
+    assert (caught.value.reason, caught.value.remedy) == ("the reason", "the remedy")
+
+
+def test_a_recorder_that_ends_before_it_is_ready(pair: Pair) -> None:
+    pair[1].close()
+    with pytest.raises(RecorderError, match=r"^the recorder ended before it was ready$"):
+        pair[0].wait_until_ready()
+
+
+def test_a_recorder_that_says_nothing(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_READY_SECONDS", 0.01)
+    with pytest.raises(RecorderError, match=r"^the recorder was not ready within 0\.01 s$"):
+        pair[0].wait_until_ready()
+
+
+def test_an_answer_in_pieces(pair: Pair) -> None:
+    data = protocol.encode(("finished", True, 0, []))
+    made, theirs = pair
+    theirs.sendall(data[:3])
+    assert select.select([theirs], [], [], 0) == ([], [], [])
+    theirs.sendall(data[3:])
+    assert made.request("finish") == ("finished", True, 0, [])
+    assert protocol.Decoder().feed(theirs.recv(100)) == [("finish",)]
+
+
+def test_a_recorder_that_has_died(pair: Pair) -> None:
+    made, theirs = pair
+    theirs.close()
+    with pytest.raises(RecorderError, match=r"^the recorder died: "):
+        made.request("finish")
+    assert not made.alive
+    made.send("begin", 4, '"a"', 0)  # to nobody, and no error
+
+
+def settings(spool: Path) -> Settings:
+    return Settings("notify", 1, os.getpid(), str(spool), "null", None)
+
+
+@pytest.mark.needs("listener")
+def test_a_spool_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(BackendError) as caught:
+        client.start(settings(tmp_path / "none/spool"))
+    assert str(caught.value) == f"cannot write {tmp_path}/none/spool: No such file or directory: set TMPDIR"
+
+
+@pytest.mark.parametrize(
+    ("executable", "message"),
+    [
+        ("", "cannot start the recorder: this Python does not know its own executable (sys.executable)"),
+        ("/none/python", "cannot start the recorder: /none/python: No such file or directory"),
+        ("/bin/false", "the recorder did not start: /bin/false -I -S ended with status 1"),
+        ("/bin/true", "the recorder ended before it was ready"),
+    ],
+)
+def test_a_recorder_that_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executable: str, message: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", executable)
+    with pytest.raises(RecorderError) as caught:
+        client.start(settings(tmp_path / "spool"))
+    assert str(caught.value) == message
+
+
+def test_no_descriptor_left(tmp_path: Path) -> None:
+    program = """
+        import os, resource, sys
+        from pytest_seccomp.errors import RecorderError
+        from pytest_seccomp.recorder import client, protocol
+        resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
+        try:
+            client.start(protocol.Settings("notify", 1, os.getpid(), sys.argv[1], "null", None))
+        except RecorderError as error:
+            print(error)
+    """
+    assert output(program, tmp_path / "spool") == (
+        "no free file descriptor for the recorder's socket: raise the limit (ulimit -n)\n"
+    )
