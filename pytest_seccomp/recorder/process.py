@@ -58,6 +58,7 @@ class Recorder:
         self._salvage = settings.salvage
         self._settings = settings
         self._target = Watched(settings.target)
+        self._ended = False
         self._ledger: Ledger | None = None
 
     def run(self) -> None:
@@ -109,7 +110,7 @@ class Recorder:
             except BlockingIOError:
                 return answered
             if not data:
-                if self._ledger is not None and not self._target.gone():
+                if self._ledger is not None and not self._ended and not self._target.gone():
                     self._ledger.close([protocol.CLOSED])
                 return answered
             for message in self._decoder.feed(data):
@@ -213,6 +214,8 @@ class Recorder:
 
     def _target_has_ended(self) -> None:
         """Write what is there, and have it merged if pytest did not come to that."""
+        # From Linux 6.11 on an ending process is traced no more, then loses its descriptors, and only then is gone
+        self._ended = True
         self.read_messages()
         if self._ledger is not None:
             self._ledger.close([f"pytest (process {self._settings.target}) ended before its session did"])
