@@ -131,7 +131,7 @@ def box(suite: Suite, tmp_path: Path) -> Container:
     return Container(suite, tmp_path / "bundle")
 
 
-@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+@pytest.mark.parametrize("options", [(), ("-n2", "--dist=loadfile")], ids=["alone", "xdist"])
 def test_exact_in_a_container(box: Container, options: tuple[str, ...]) -> None:
     finished = box.run("--seccomp-trace=out.ndjson", *options, filters=2).expect(0)
     assert "no_new_privs" in finished.stdout

@@ -153,7 +153,7 @@ def test_the_standby(busy: Suite) -> None:
         run.expect_nothing_left()
         assert trace.complete
         assert set(trace.outcomes.values()) == {"passed"}
-        assert trace.test("test_after").own == {"call": {"getppid": 300}}
+        assert trace.test("test_after").phase("call")["getppid"] == 300
 
 
 def test_the_standby_and_then_the_recorder(busy: Suite) -> None:
@@ -179,7 +179,7 @@ def test_signals_that_end_other_programs_are_ignored(busy: Suite, number: signal
         trace = run.trace(status=0)
         run.expect_nothing_left()
         assert trace.complete
-        assert trace.test("test_after").own == {"call": {"getppid": 300}}
+        assert trace.test("test_after").phase("call")["getppid"] == 300
 
 
 def test_a_recorder_that_is_stopped_only_delays(busy: Suite) -> None:
@@ -196,4 +196,4 @@ def test_a_recorder_that_is_stopped_only_delays(busy: Suite) -> None:
         run.expect_nothing_left()
         assert trace.complete
         assert set(trace.outcomes.values()) == {"passed"}
-        assert trace.test("test_after").own == {"call": {"getppid": 300}}
+        assert trace.test("test_after").phase("call")["getppid"] == 300

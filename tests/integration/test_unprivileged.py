@@ -62,7 +62,7 @@ def owned(suite: Suite, tmp_path: Path) -> Suite:
     return suite
 
 
-@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+@pytest.mark.parametrize("options", [(), ("-n2", "--dist=loadfile")], ids=["alone", "xdist"])
 def test_exact_for_an_ordinary_user(owned: Suite, tmp_path: Path, options: tuple[str, ...]) -> None:
     before = as_ordinary_user(owned.folder, tmp_path / "tmp")
     user = {"EXPECTED_UID": str(UID if os.geteuid() == 0 else os.getuid()), "HOME": str(tmp_path / "tmp")}
