@@ -60,8 +60,9 @@ class Container:
 
     @staticmethod
     def _interpreter() -> list[Path]:
-        """The folders of this Python and of the package, where the container does not see them anyway."""
-        folders = {Path(sys.base_prefix), Path(sys.prefix), Path(pytest_seccomp.__file__).resolve().parents[1]}
+        """The folders of this Python and of the packages, where the container does not see them anyway."""
+        packages = {Path(module.__file__ or "").resolve().parents[1] for module in (pytest, pytest_seccomp)}
+        folders = {Path(sys.base_prefix), Path(sys.prefix), *packages}
         system = [Path("/", name).resolve() for name in container.SYSTEM_FOLDERS]
         return sorted(folder for folder in folders if not any(folder.resolve().is_relative_to(path) for path in system))
 
