@@ -172,6 +172,17 @@ def test_a_test_that_becomes_another_program(suite: Suite) -> None:
         assert trace.test("test_exec").phase("call")["exit_group"] == 1
 
 
+def test_that_nobody_reads(suite: Suite) -> None:
+    """`pytest | true`: pytest fails at its first line, with an error that no hook sees."""
+    suite.write("test_one.py", "def test_one():\n    pass\n")
+    with traced(suite, before=["sh", "-c", '"$@" | true', "sh"]) as run:
+        run.finish(0)
+        run.expect_nothing_left()
+    # Either before the session began, or it is merged in its place
+    if (suite.folder / "out.ndjson").exists():
+        assert not run.finish().trace().complete
+
+
 def test_by_pytest_timeout_from_its_thread(suite: Suite) -> None:
     suite.write(
         "test_timeout.py",
