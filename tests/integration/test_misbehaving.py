@@ -130,3 +130,55 @@ def test_started_with_sigchld_ignored(suite: Suite) -> None:
         run.expect_nothing_left()
     assert trace.complete
     assert trace.test("test_one").own == {"call": {"getppid": 1}}
+
+
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_a_plugin_that_runs_each_test_in_a_child(suite: Suite, options: tuple[str, ...]) -> None:
+    """As pytest-forked does: that child speaks for its parent, since pytest has forked it and not a test."""
+    suite.write(
+        "conftest.py",
+        """
+        import os, pickle
+
+        from _pytest.runner import runtestprotocol
+
+        def pytest_runtest_protocol(item):
+            item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+            read, write = os.pipe()
+            if os.fork() == 0:
+                reports = runtestprotocol(item, log=False)
+                data = [item.config.hook.pytest_report_to_serializable(config=item.config, report=r) for r in reports]
+                os.write(write, pickle.dumps(data))
+                os._exit(0)
+            os.wait()
+            for data in pickle.loads(os.read(read, 65536)):
+                report = item.config.hook.pytest_report_from_serializable(config=item.config, data=data)
+                item.ihook.pytest_runtest_logreport(report=report)
+            os.close(read)
+            os.close(write)
+            return True
+        """,
+    )
+    suite.write(
+        "test_in_a_child.py",
+        """
+        import os
+
+        def test_passes():
+            for _ in range(100):
+                os.getppid()
+
+        def test_fails():
+            for _ in range(200):
+                os.getppid()
+            assert False
+        """,
+    )
+    with traced(suite, *options, plugins=["xdist"]) as run:
+        trace = run.trace(status=pytest.ExitCode.TESTS_FAILED)
+        run.expect_nothing_left()
+    assert trace.complete
+    passes, fails = trace.test("test_passes"), trace.test("test_fails")
+    assert (passes.outcome, fails.outcome) == ("passed", "failed")
+    assert without_futex(passes.own) == {"call": {"getppid": 100}}
+    assert fails.phase("call")["getppid"] == 200
