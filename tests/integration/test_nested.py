@@ -128,6 +128,7 @@ def test_inside_of_pytester(suite: Suite) -> None:
         pytest_plugins = ["pytester"]
 
         def test_inline(pytester):
+            pytester.makeini("[pytest]")
             pytester.makepyfile("import os\\ndef test_inner():\\n    for _ in range(100):\\n        os.getppid()")
             pytester.inline_run("-p", "no:cacheprovider").assertoutcome(passed=1)
 
