@@ -22,6 +22,7 @@ MEASUREMENTS = {
     "loop": calls.loop,
     "sparse": calls.sparse,
     "empty": suites.empty_tests,
+    "empty-median": suites.one_empty_test,
     "start": suites.start,
     "click": suites.click,
     "import": entry.entry_point,

@@ -10,6 +10,10 @@ from rounds import Goal, Measurement, Scale, take_turns
 
 _PROGRAM = Path(__file__).with_name("calling.py")
 
+_ORDINARY = "notify without CAP_SYS_NICE"
+"""As for an ordinary user: the scheduler does not prefer the recorder. That is cheaper where nobody else wants the
+processor, and leaves more time in which a signal can interrupt a call."""
+
 _OF_C = Goal(1.5)
 _OF_STRACE = Goal(5, least=True)
 
@@ -27,12 +31,16 @@ def sparse(scale: Scale, folder: Path) -> Measurement:
 def _measure(title: str, pattern: str, calls: int, rounds: int, folder: Path) -> Measurement:
     counted = folder / "counted"
     variants = {"plain": _variant([], pattern, calls, None), "notify": _variant([], pattern, calls, "notify")}
+    ordinary = machine.without_sys_nice()
+    if ordinary is not None:
+        variants[_ORDINARY] = _variant(ordinary, pattern, calls, "notify")
     for name, command in (("C", machine.supervisor(folder, counted)), ("strace", machine.strace(folder / "strace"))):
         if command is not None:
             variants[name] = _variant(command, pattern, calls, None)
     measurement = Measurement(title, "us", take_turns(variants, rounds))
-
     measurement.add("notify to C", _ratio("notify", "C"), _OF_C)
+    if ordinary is not None:
+        measurement.add(f"{_ORDINARY} to C", _ratio(_ORDINARY, "C"), _OF_C)
     measurement.add("strace to notify", _ratio("strace", "notify"), _OF_STRACE)
     measurement.add("strace to C", _ratio("strace", "C"))
     return measurement

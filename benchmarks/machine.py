@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_seccomp.linux import process
+
+_CAP_SYS_NICE = 23
 _SUPERVISOR = Path(__file__).with_name("supervisor.c")
 
 
@@ -48,6 +51,13 @@ def supervisor(folder: Path, report: Path) -> list[str] | None:
     if not program.exists():
         subprocess.run(["cc", "-O2", "-o", str(program), str(_SUPERVISOR)], check=True)
     return [str(program), str(report)]
+
+
+def without_sys_nice() -> list[str] | None:
+    """The command that runs another without CAP_SYS_NICE, None where this process does not have it, or no setpriv."""
+    if not process.has_capability(_CAP_SYS_NICE) or shutil.which("setpriv") is None:
+        return None
+    return ["setpriv", "--bounding-set=-sys_nice"]
 
 
 def environment(**changes: str) -> dict[str, str]:

@@ -7,9 +7,22 @@ from pathlib import Path
 from time import perf_counter
 
 import machine
-from rounds import Goal, Measurement, Scale, take_turns
+from rounds import Goal, Measurement, Samples, Scale, take_turns
 
 _MS = 1000
+
+_INTERVALS = """
+import os, statistics, time
+import pytest
+begun = []
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol():
+    begun.append(time.perf_counter())
+def pytest_unconfigure():
+    median = statistics.median(after - before for before, after in zip(begun, begun[1:]))
+    with open("intervals", "w") as file:
+        file.write(str(median * 1000))
+"""
 
 
 def empty_tests(scale: Scale, folder: Path) -> Measurement:
@@ -17,7 +30,28 @@ def empty_tests(scale: Scale, folder: Path) -> Measurement:
     _write_tests(folder, scale.tests)
     seconds = take_turns(_variants(folder, folder), min(scale.rounds, 5))
     samples = {name: [value * _MS / scale.tests for value in values] for name, values in seconds.items()}
-    measurement = Measurement(f"{scale.tests} empty tests, a test", "ms", samples)
+    return _of_tests(f"{scale.tests} empty tests, all included, a test", samples)
+
+
+def one_empty_test(scale: Scale, folder: Path) -> Measurement:
+    """The same without the run's start and end and without what else the machine did: the median test of each run."""
+    _write_tests(folder, scale.tests)
+    (folder / "intervals_plugin.py").write_text(_INTERVALS)
+    environment = {"PYTHONPATH": str(folder), "PYTEST_PLUGINS": "intervals_plugin"}
+
+    def median(run: Callable[[], float]) -> Callable[[], float]:
+        def then_read() -> float:
+            run()
+            return float((folder / "intervals").read_text())
+
+        return then_read
+
+    variants = {name: median(run) for name, run in _variants(folder, folder, environment).items()}
+    return _of_tests("the median of empty tests", take_turns(variants, min(scale.rounds, 5)))
+
+
+def _of_tests(title: str, samples: Samples) -> Measurement:
+    measurement = Measurement(title, "ms", samples)
     measurement.add("notify adds", _added("notify"), Goal(0.5), " ms")
     measurement.add("notify to plain", lambda samples: samples["notify"] / samples["plain"])
     measurement.add("C adds", _added("C"), unit=" ms")
