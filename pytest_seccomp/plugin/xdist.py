@@ -150,9 +150,9 @@ class Untraced:
         self._reason = reason
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        session.shouldstop = f"pytest-seccomp: worker {self._name}: {self._reason}"
-        return True
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool:
+        item.session.shouldstop = f"pytest-seccomp: worker {self._name}: {self._reason}"
+        return True  # the test is not run
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -233,8 +233,8 @@ def test_stopping_at_a_failure(suite: Suite, option: str) -> None:
 
 
 def test_a_worker_that_cannot_be_traced_says_why(suite: Suite, tmp_path: Path) -> None:
-    """Under a filter of its own that refuses seccomp(2) the worker does not start; the run ends, and says so."""
-    suite.write("test_one.py", "def test_one():\n    pass\n")
+    """Under a filter of its own that refuses seccomp(2) a worker runs no test, and the run ends with the reason."""
+    suite.write("test_many.py", STOPPING)
     wrapper = tmp_path / "python"
     program = (
         "import os, sys, pyseccomp; f = pyseccomp.SyscallFilter(pyseccomp.ALLOW); "
@@ -246,6 +246,7 @@ def test_a_worker_that_cannot_be_traced_says_why(suite: Suite, tmp_path: Path) -
         finished = run.finish()
         run.expect_nothing_left()
     assert finished.status == pytest.ExitCode.INTERRUPTED
+    assert "failed" not in finished.stdout
     assert "worker gw0: seccomp(2) is refused here" in finished.stdout
 
 
