@@ -188,7 +188,7 @@ def test_a_traced_one_in_an_untraced_xdist_worker(nesting: Suite, options: str) 
     assert trace.complete
     assert trace.run["workers"] == (2 if options == "-n2" else 0)
     assert without_futex(trace.test("test_inner").own) == {"call": {"getppid": 100}}
-    assert trace.test("test_inner").worker == ("gw0" if options == "-n2" else None)
+    assert trace.test("test_inner").worker in (("gw0", "gw1") if options == "-n2" else (None,))
 
 
 def test_tests_do_not_inherit_the_workers_assignment(nesting: Suite) -> None:
