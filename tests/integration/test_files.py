@@ -1,13 +1,12 @@
-"""The files of a trace: what is refused before the run, what happens where they cannot be written, and several runs
-with one PATH."""
+"""The places for a trace: what is refused before the run, and what becomes of them while the tests run."""
 
-import json
 import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mounts import mounted
 from running import Run, traced
 from traced import Suite, Trace
 
@@ -156,94 +155,6 @@ def test_a_backend_without_anything_to_trace(noting: Suite) -> None:
     assert "seccomp:" not in finished.stdout
 
 
-def limited(size: int) -> list[str]:
-    """A command before a run: no file of its processes becomes longer than `size` bytes."""
-    return ["prlimit", f"--fsize={size}"]
-
-
-def mounted(folder: Path, options: str) -> list[str]:
-    """A command before a run, which sees a tmpfs of its own in `folder`, full or read-only as `options` say."""
-    script = f'mount -t tmpfs -o {options} tmpfs "$0" && exec "$@"'
-    return ["unshare", "--mount", "sh", "-c", script, str(folder)]
-
-
-MANY = """
-    import os, pytest
-
-    @pytest.mark.parametrize("number", range(300))
-    def test_many(number):
-        for _ in range(number):
-            os.getppid()
-"""
-
-
-def test_no_file_may_be_that_long(suite: Suite) -> None:
-    """RLIMIT_FSIZE, which holds for the recorder too: an error, the old trace, and no torn line in what is kept."""
-    suite.write("test_many.py", MANY)
-    paths = [suite.folder / name for name in ("out.ndjson", "out.tests.ndjson")]
-    with traced(suite, "-k", "[7]") as run:
-        run.finish(0)
-    old = [path.read_bytes() for path in paths]
-    with traced(suite, before=limited(20_000)) as run:
-        finished = run.finish(pytest.ExitCode.INTERNAL_ERROR)
-        (kept,) = run.spool_directories()
-    assert "300 passed" in finished.stdout
-    assert "NOT WRITTEN" in finished.stdout
-    assert "File too large" in finished.stdout
-    assert [path.read_bytes() for path in paths] == old
-    assert sorted(suite.folder.glob("*out*")) == paths
-    (spool,) = kept.glob("*.ndjson")
-    assert spool.stat().st_size <= 20_000
-    assert [json.loads(line)["kind"] for line in spool.read_text().splitlines()].count("test") > 50
-    assert spool.read_bytes().endswith(b"}\n")
-
-
-@pytest.mark.needs("root", "mount")
-@pytest.mark.parametrize("size", ["4k", "8k", "12k", "32k"])
-def test_a_full_disk_for_the_spool(suite: Suite, tmp_path: Path, size: str) -> None:
-    """A TMPDIR in which there is no room. Where not even a directory can be made, the run does not begin."""
-    suite.write("test_many.py", MANY)
-    small = tmp_path / "small"
-    small.mkdir()
-    with traced(suite, before=mounted(small, f"size={size}"), temporary=small) as run:
-        finished = run.finish()
-        run.expect_nothing_left()
-    if finished.status == pytest.ExitCode.USAGE_ERROR:
-        assert "No space left on device" in finished.stderr
-        assert "TMPDIR" in finished.stderr
-        assert not (suite.folder / "out.ndjson").exists()
-        return
-    finished.expect(0)
-    assert "300 passed" in finished.stdout
-    assert "INCOMPLETE" in finished.stdout
-    assert "No space left on device" in finished.stdout
-    trace = finished.trace()
-    assert not trace.complete
-    assert trace.run["lost"] is None
-    for line in trace.tests:  # what was recorded is right
-        number = int(line.nodeid.partition("[")[2].rstrip("]"))
-        assert line.own == ({"call": {"getppid": number}} if number else {})
-
-
-@pytest.mark.needs("root", "mount")
-@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
-def test_a_full_disk_for_path(suite: Suite, tmp_path: Path, options: tuple[str, ...]) -> None:
-    """Neither a whole nor half a trace; the spools are kept, and the message says where."""
-    suite.write("test_many.py", MANY)
-    small = tmp_path / "small"
-    small.mkdir()
-    path = small / "out.ndjson"
-    with Run(suite, f"--seccomp-trace={path}", *options, before=mounted(small, "size=16k"), plugins=["xdist"]) as run:
-        finished = run.finish(pytest.ExitCode.INTERNAL_ERROR)
-        assert "300 passed" in finished.stdout
-        assert "NOT WRITTEN" in finished.stdout
-        assert "No space left on device" in finished.stdout
-        (kept,) = run.spool_directories()
-        assert f"What was recorded is kept in {kept}" in finished.stdout
-        lines = [json.loads(line) for spool in kept.glob("*.ndjson") for line in spool.read_text().splitlines()]
-        assert len([line for line in lines if line["kind"] == "test"]) == 300
-
-
 @pytest.mark.needs("root", "mount")
 def test_a_place_that_is_read_only(noting: Suite, tmp_path: Path) -> None:
     place = tmp_path / "place"
@@ -307,69 +218,3 @@ def test_a_link_stays_a_link(noting: Suite, tmp_path: Path) -> None:
         run.expect_nothing_left()
     assert (noting.folder / "out.ndjson").is_symlink()
     assert Trace.read(tmp_path / "real.ndjson").test("test_one").phase("call")["getppid"] == 100
-
-
-def test_appending(noting: Suite) -> None:
-    for times in (1, 2, 3):
-        with traced(noting, "--seccomp-trace-append") as run:
-            finished = run.finish(0)
-            run.expect_nothing_left()
-        lines = (noting.folder / "out.tests.ndjson").read_text().splitlines()
-        kinds = [json.loads(line)["kind"] for line in lines]
-        assert kinds.count("run") == kinds.count("test") == times
-        records = [json.loads(line) for line in (noting.folder / "out.ndjson").read_text().splitlines()]
-        (getppid,) = [record for record in records if record["name"] == "getppid"]
-        assert getppid["count"] == 100 * times
-        assert getppid["tests"] == times
-        assert "added to out.ndjson" in finished.stdout
-    with traced(noting) as run:
-        assert run.trace(status=0).counts["getppid"] == 100
-
-
-@pytest.mark.parametrize("append", [True, False], ids=["append", "replace"])
-def test_runs_at_the_same_time(suite: Suite, append: bool) -> None:
-    """Appending, all of them end up in the trace; else the last one's is there, whole, and says what it replaced."""
-    suite.write(
-        "test_together.py",
-        """
-        import os, pathlib, time
-
-        def test_together():
-            number = int(os.environ["NUMBER"])
-            pathlib.Path(f"ready{number}").touch()
-            while not pathlib.Path("go").exists():
-                time.sleep(0.01)
-
-        def test_number():
-            for _ in range(1000 + int(os.environ["NUMBER"])):
-                os.getppid()
-        """,
-    )
-    options = ["--seccomp-trace-append"] if append else []
-    runs = []
-    try:
-        for number in range(4):
-            options_of_run = ["--seccomp-trace=out.ndjson", "-p", "no:cacheprovider", *options]
-            runs.append(Run(suite, *options_of_run, environment={"NUMBER": str(number)}))
-        for number, run in enumerate(runs):
-            run.wait_for(f"ready{number}")
-        (suite.folder / "go").touch()
-        outputs = [run.finish(0).stdout for run in runs]
-        for run in runs:
-            run.expect_nothing_left()
-    finally:
-        for run in runs:
-            run.__exit__()
-    lines = [json.loads(line) for line in (suite.folder / "out.tests.ndjson").read_text().splitlines()]
-    records = [json.loads(line) for line in (suite.folder / "out.ndjson").read_text().splitlines()]
-    (getppid,) = [record for record in records if record["name"] == "getppid"]
-    told = [output for output in outputs if "was written by another run meanwhile" in output]
-    if append:
-        assert [line["kind"] for line in lines].count("run") == 4
-        assert [line["kind"] for line in lines].count("test") == 8
-        assert getppid["count"] == 4 * 1000 + 0 + 1 + 2 + 3
-        assert told == []
-    else:
-        assert [line["kind"] for line in lines].count("run") == 1
-        assert getppid["count"] in range(1000, 1004)
-        assert len(told) == 3

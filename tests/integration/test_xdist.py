@@ -1,54 +1,19 @@
 """pytest-xdist in every form: the same counts, the same exit status, one line for each run of a test."""
 
 import re
-import sys
-from pathlib import Path
 
 import pytest
+from counting import counting_suite, expect_all
 from running import Run, traced
-from traced import Suite, Trace, without_futex
+from traced import Suite
 
 pytestmark = pytest.mark.needs("listener")
-
-NUMBERS = range(12)
 
 
 @pytest.fixture
 def counting(suite: Suite) -> Suite:
-    """Twelve tests in two files and two groups that make a number of calls of their own each."""
-    for name in ("one", "two"):
-        suite.write(
-            f"test_{name}.py",
-            f"""
-            import os, pytest
-
-            @pytest.mark.xdist_group("{name}")
-            @pytest.mark.parametrize("number", range(6))
-            def test_{name}(number):
-                for _ in range(100 + number):
-                    os.getppid()
-            """,
-        )
-    return suite
-
-
-def expect_all(trace: Trace, *, times: int = 1) -> None:
-    """Each test has its line, `times` where every worker runs all, with exactly its calls."""
-    found = sorted(re.sub(r"@.*", "", line.nodeid) for line in trace.tests)
-    expected = [f"test_{name}.py::test_{name}[{number}]" for name in ("one", "two") for number in range(6)]
-    assert found == sorted(expected * times)
-    for line in trace.tests:
-        number = int(line.nodeid.partition("[")[2].partition("]")[0])
-        assert without_futex(line.own) == {"call": {"getppid": 100 + number}}
-        assert line.outcome == "passed"
-        assert line.rerun == 0
-    assert trace.complete
-    assert trace.run["lost"] == 0
-    in_tests = 2 * sum(range(100, 106)) * times
-    collected = max(line.counts.get("getppid", 0) for line in trace.collections)
-    assert trace.counts["getppid"] == in_tests + collected
-    (record,) = [record for record in trace.records if record["name"] == "getppid"]
-    assert record["tests"] == 12 * times
+    """Tests whose calls are known."""
+    return counting_suite(suite)
 
 
 @pytest.mark.parametrize(
@@ -136,76 +101,6 @@ def test_only_collecting(counting: Suite) -> None:
     assert trace.counts["openat"] > 0
 
 
-def test_workers_in_folders_of_their_own(counting: Suite, tmp_path: Path) -> None:
-    """`chdir`: workers with a copy of the tests and nothing in common with the controller's folder."""
-    folders = [tmp_path / "left", tmp_path / "right"]
-    for folder in folders:
-        folder.mkdir()
-    elsewhere = [option for folder in folders for option in ("--tx", f"popen//chdir={folder}")]
-    with traced(
-        counting, "--dist=load", *elsewhere, f"--rsyncdir={counting.folder}", str(counting.folder), plugins=["xdist"]
-    ) as run:
-        trace = run.trace(status=0)
-        run.expect_nothing_left()
-    expect_all(trace)
-    assert trace.run["workers"] == 2
-    for folder in folders:
-        assert counting.folder.name in {path.name for path in folder.iterdir()}
-        assert list(folder.rglob("*.ndjson")) == []
-
-
-def python_elsewhere(folder: Path) -> str:
-    """A --tx for a Python that sees another /tmp and another TMPDIR than the controller."""
-    wrapper = folder / "python"
-    wrapper.write_text(
-        "#!/bin/sh\n"
-        "# the folder of the tests stays visible, whatever it lies in\n"
-        f"exec unshare --mount sh -c '"
-        f"mkdir -p {folder}/hold && mount --bind {folder} {folder}/hold && "
-        'mount -t tmpfs tmpfs "$TMPDIR" && exec "$@"\' -- '
-        f'{sys.executable} "$@"\n'
-    )
-    wrapper.chmod(0o755)
-    return f"popen//python={wrapper}"
-
-
-@pytest.mark.needs("root", "mount")
-def test_workers_that_do_not_see_the_controllers_files(counting: Suite, tmp_path: Path) -> None:
-    """As on another host: the spools come through workeroutput."""
-    elsewhere = python_elsewhere(tmp_path)
-    with traced(counting, "--dist=load", "--tx", elsewhere, "--tx", elsewhere, plugins=["xdist"]) as run:
-        trace = run.trace(status=0)
-        run.expect_nothing_left()
-    expect_all(trace)
-    assert {line.worker for line in trace.harnesses} == {"gw0", "gw1"}
-
-
-@pytest.mark.needs("root", "mount")
-def test_a_worker_elsewhere_that_is_lost_is_named(suite: Suite, tmp_path: Path) -> None:
-    """Its spool is on the other host; its replacement's is there."""
-    suite.write(
-        "test_exit.py",
-        """
-        import os, pytest
-
-        @pytest.mark.parametrize("number", range(4))
-        def test_calls(number):
-            os.getppid()
-            if number == 1:
-                os._exit(3)
-        """,
-    )
-    with traced(suite, "--dist=load", "--tx", python_elsewhere(tmp_path), plugins=["xdist"]) as run:
-        finished = run.finish(pytest.ExitCode.TESTS_FAILED)
-        run.expect_nothing_left()
-    assert "worker gw0 has sent nothing" in finished.stdout
-    trace = finished.trace()
-    assert not trace.complete
-    assert trace.run["lost"] is None
-    assert trace.run["reasons"] == ["worker gw0 has sent nothing"]
-    assert {line.nodeid for line in trace.tests} == {f"test_exit.py::test_calls[{number}]" for number in (2, 3)}
-
-
 STOPPING = """
     import os, pytest
 
@@ -230,24 +125,6 @@ def test_stopping_at_a_failure(suite: Suite, option: str) -> None:
     for line in trace.tests:
         number = int(line.nodeid.partition("[")[2].rstrip("]"))
         assert line.phase("call").get("getppid", 0) == number
-
-
-def test_a_worker_that_cannot_be_traced_says_why(suite: Suite, tmp_path: Path) -> None:
-    """Under a filter of its own that refuses seccomp(2) a worker runs no test, and the run ends with the reason."""
-    suite.write("test_many.py", STOPPING)
-    wrapper = tmp_path / "python"
-    program = (
-        "import os, sys, pyseccomp; f = pyseccomp.SyscallFilter(pyseccomp.ALLOW); "
-        "f.add_rule(pyseccomp.ERRNO(1), 'seccomp'); f.load(); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-    )
-    wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{program}" "$@"\n')
-    wrapper.chmod(0o755)
-    with traced(suite, "--dist=load", "--tx", f"popen//python={wrapper}", plugins=["xdist"]) as run:
-        finished = run.finish()
-        run.expect_nothing_left()
-    assert finished.status == pytest.ExitCode.INTERRUPTED
-    assert "failed" not in finished.stdout
-    assert "worker gw0: seccomp(2) is refused here" in finished.stdout
 
 
 def run_twice(suite: Suite, *options: str, plugins: list[str]) -> tuple[str, str]:

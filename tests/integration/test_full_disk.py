@@ -1,0 +1,93 @@
+"""No room for what is recorded: a full disk for PATH and for TMPDIR, and files that may not be that long."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mounts import mounted
+from running import Run, traced
+from traced import Suite
+
+pytestmark = pytest.mark.needs("listener")
+
+
+def limited(size: int) -> list[str]:
+    """A command before a run: no file of its processes becomes longer than `size` bytes."""
+    return ["prlimit", f"--fsize={size}"]
+
+
+MANY = """
+    import os, pytest
+
+    @pytest.mark.parametrize("number", range(300))
+    def test_many(number):
+        for _ in range(number):
+            os.getppid()
+"""
+
+
+def test_no_file_may_be_that_long(suite: Suite) -> None:
+    """RLIMIT_FSIZE, which holds for the recorder too: an error, the old trace, and no torn line in what is kept."""
+    suite.write("test_many.py", MANY)
+    paths = [suite.folder / name for name in ("out.ndjson", "out.tests.ndjson")]
+    with traced(suite, "-k", "[7]") as run:
+        run.finish(0)
+    old = [path.read_bytes() for path in paths]
+    with traced(suite, before=limited(20_000)) as run:
+        finished = run.finish(pytest.ExitCode.INTERNAL_ERROR)
+        (kept,) = run.spool_directories()
+    assert "300 passed" in finished.stdout
+    assert "NOT WRITTEN" in finished.stdout
+    assert "File too large" in finished.stdout
+    assert [path.read_bytes() for path in paths] == old
+    assert sorted(suite.folder.glob("*out*")) == paths
+    (spool,) = kept.glob("*.ndjson")
+    assert spool.stat().st_size <= 20_000
+    assert [json.loads(line)["kind"] for line in spool.read_text().splitlines()].count("test") > 50
+    assert spool.read_bytes().endswith(b"}\n")
+
+
+@pytest.mark.needs("root", "mount")
+@pytest.mark.parametrize("size", ["4k", "8k", "12k", "32k"])
+def test_a_full_disk_for_the_spool(suite: Suite, tmp_path: Path, size: str) -> None:
+    """A TMPDIR in which there is no room. Where not even a directory can be made, the run does not begin."""
+    suite.write("test_many.py", MANY)
+    small = tmp_path / "small"
+    small.mkdir()
+    with traced(suite, before=mounted(small, f"size={size}"), temporary=small) as run:
+        finished = run.finish()
+        run.expect_nothing_left()
+    if finished.status == pytest.ExitCode.USAGE_ERROR:
+        assert "No space left on device" in finished.stderr
+        assert "TMPDIR" in finished.stderr
+        assert not (suite.folder / "out.ndjson").exists()
+        return
+    finished.expect(0)
+    assert "300 passed" in finished.stdout
+    assert "INCOMPLETE" in finished.stdout
+    assert "No space left on device" in finished.stdout
+    trace = finished.trace()
+    assert not trace.complete
+    assert trace.run["lost"] is None
+    for line in trace.tests:  # what was recorded is right
+        number = int(line.nodeid.partition("[")[2].rstrip("]"))
+        assert line.own == ({"call": {"getppid": number}} if number else {})
+
+
+@pytest.mark.needs("root", "mount")
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_a_full_disk_for_path(suite: Suite, tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Neither a whole nor half a trace; the spools are kept, and the message says where."""
+    suite.write("test_many.py", MANY)
+    small = tmp_path / "small"
+    small.mkdir()
+    path = small / "out.ndjson"
+    with Run(suite, f"--seccomp-trace={path}", *options, before=mounted(small, "size=16k"), plugins=["xdist"]) as run:
+        finished = run.finish(pytest.ExitCode.INTERNAL_ERROR)
+        assert "300 passed" in finished.stdout
+        assert "NOT WRITTEN" in finished.stdout
+        assert "No space left on device" in finished.stdout
+        (kept,) = run.spool_directories()
+        assert f"What was recorded is kept in {kept}" in finished.stdout
+        lines = [json.loads(line) for spool in kept.glob("*.ndjson") for line in spool.read_text().splitlines()]
+        assert len([line for line in lines if line["kind"] == "test"]) == 300
