@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pytest_seccomp.cli.loading import figures_members, in_words
 from pytest_seccomp.cli.table import printable
+from pytest_seccomp.trace.sources import find_all
+from pytest_seccomp.trace.store import Destination, merge_traces
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,10 +27,6 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    # Here, because filelock is needed by this command alone.
-    from pytest_seccomp.trace.sources import find_all
-    from pytest_seccomp.trace.store import Destination, merge_traces
-
     sources = find_all(arguments.traces)
     written = merge_traces(Destination.check(arguments.output), sources)
     if arguments.json:

@@ -57,7 +57,7 @@ class Client:
             except OSError:
                 data = b""
             if not data:
-                raise RecorderError("the recorder ended before it was ready")
+                raise RecorderError("the recorder ended before it was ready: run again, or ask pytest-seccomp doctor")
             for answer in self._decoder.feed(data):
                 if answer[0] == "unavailable":
                     raise BackendError(str(answer[1]), str(answer[2]))

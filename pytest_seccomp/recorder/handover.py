@@ -14,9 +14,9 @@ _STDERR = 2
 
 
 class Guard:
-    """Ends the process `target` unless it is released."""
+    """Ends the process `target` unless it is released, and leaves the rest to the command `salvage`, if given."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, salvage: list[str] | None) -> None:
         read, self._write = os.pipe()
         if os.fork():
             os.close(read)
@@ -25,6 +25,8 @@ class Guard:
             os.close(self._write)
             if not os.read(read, 1):
                 end_stuck(target, "the recorder died")
+                if salvage is not None:
+                    os.execv(salvage[0], salvage)
         finally:
             os._exit(0)
 

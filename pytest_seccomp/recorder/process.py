@@ -82,7 +82,7 @@ class Recorder:
         self._ledger = Ledger(spool, settings.worker, f'"{settings.backend}"')
         for number in (WAKE_SIGNAL, _signal.SIGCHLD):
             _signal.signal(number, lambda number, _frame: self.wakes.append(number))
-        guard = Guard(settings.target)
+        guard = Guard(settings.target, settings.salvage)
         listener = self._listener(backend.receive_listener)
         if listener is None:
             guard.release()

@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace.reading import os_text
 
@@ -32,6 +30,8 @@ class _RemovedMeanwhile(Exception):
 @contextmanager
 def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
     """Hold the lock on the file `path`, which exists only for that. TraceError where it cannot be had."""
+    # Here, after the tests: before 4.2 it brings asyncio, ssl and sqlite3 along, and a test could find those.
+    from filelock import FileLock, Timeout
 
     def look(descriptor: int) -> None:
         try:

@@ -3,10 +3,14 @@
 The event loop makes calls of its own in every phase, so a phase is compared by the calls that only the suite makes.
 """
 
+from importlib.metadata import version
+
 import pytest
 from traced import Counts, Phases, Suite, Trace
 
 pytestmark = pytest.mark.needs("listener")
+
+ASYNCIO = tuple(map(int, version("pytest-asyncio").split(".")[:2]))
 
 CALLS = ("getppid", "getpgid", "getuid", "getgid")
 
@@ -21,19 +25,11 @@ def made(trace: Trace, name: str) -> Phases:
 
 
 def test_pytest_asyncio(suite: Suite) -> None:
-    suite.write("pytest.ini", "[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     suite.write(
         "test_asyncio.py",
         """
         import asyncio, os, sys
         import pytest, pytest_asyncio
-
-        @pytest_asyncio.fixture(loop_scope="module", scope="module")
-        async def wide():
-            os.getuid()
-            await asyncio.sleep(0)
-            yield
-            os.getuid()
 
         @pytest_asyncio.fixture
         async def narrow():
@@ -61,14 +57,6 @@ def test_pytest_asyncio(suite: Suite) -> None:
             process = await asyncio.create_subprocess_exec(sys.executable, "-I", "-S", "-c", program)
             assert await process.wait() == 0
 
-        @pytest.mark.asyncio(loop_scope="module")
-        async def test_wide(wide):
-            os.getppid()
-
-        @pytest.mark.asyncio(loop_scope="module")
-        async def test_wide_again(wide):
-            os.getppid()
-
         @pytest.mark.asyncio
         async def test_failing():
             os.getppid()
@@ -83,11 +71,44 @@ def test_pytest_asyncio(suite: Suite) -> None:
     assert made(trace, "test_tasks") == {"setup": {"getgid": 1}, "call": {"getppid": 1000}, "teardown": {"getgid": 1}}
     assert made(trace, "test_thread") == {"call": {"getppid": 1000}}
     assert made(trace, "test_subprocess") == {"call": {"getpgid": 1000}}
+    assert made(trace, "test_failing") == {"call": {"getppid": 1}}
+    assert made(trace, "test_not_async") == {}
+    assert trace.test("test_failing").outcome == "failed"
+
+
+@pytest.mark.skipif(ASYNCIO < (0, 24), reason="pytest-asyncio before 0.24 has no loop_scope")
+def test_pytest_asyncio_with_a_loop_for_the_module(suite: Suite) -> None:
+    suite.write("pytest.ini", "[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    suite.write(
+        "test_asyncio.py",
+        """
+        import asyncio, os
+        import pytest, pytest_asyncio
+
+        @pytest_asyncio.fixture(loop_scope="module", scope="module")
+        async def wide():
+            os.getuid()
+            await asyncio.sleep(0)
+            yield
+            os.getuid()
+
+        @pytest.mark.asyncio(loop_scope="module")
+        async def test_wide(wide):
+            os.getppid()
+
+        @pytest.mark.asyncio(loop_scope="module")
+        async def test_wide_again(wide):
+            os.getppid()
+
+        def test_not_async():
+            pass
+        """,
+    )
+    trace = suite.trace(plugins=["asyncio"])
+    assert trace.complete
     assert made(trace, "test_wide") == {"call": {"getppid": 1}, "shared": {"getuid": 1}}
     assert made(trace, "test_wide_again") == {"call": {"getppid": 1}}
-    assert made(trace, "test_failing") == {"call": {"getppid": 1}}
     assert made(trace, "test_not_async") == {"shared": {"getuid": 1}}
-    assert trace.test("test_failing").outcome == "failed"
     # A loop that a module keeps is set up for the module
     assert "epoll_create1" not in {call for calls in trace.test("test_wide").own.values() for call in calls}
 

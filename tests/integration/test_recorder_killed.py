@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import time
 
@@ -136,6 +137,34 @@ def test_at_a_random_moment_of_a_whole_run(suite: Suite, attempt: int) -> None:
                 assert line.own == ({"call": {"getppid": number}} if number else {})
         if trace.complete:
             assert len(trace.tests) == 300
+
+
+@pytest.mark.parametrize("attempt", range(8))
+def test_while_it_starts(suite: Suite, attempt: int) -> None:
+    """Before pytest is traced it ends with a message, from then on as ever: never a hang, and nothing is left."""
+    suite.write("test_empty.py", "def test_empty(): pass")
+    with traced(suite) as run:
+        (recorder,) = until("a recorder", run.recorders)
+        time.sleep(random.uniform(0, 0.03))
+        try:
+            os.kill(recorder.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # the run was faster
+        finished = run.finish()
+        run.expect_nothing_left()
+        match finished.status:
+            case pytest.ExitCode.OK:
+                assert finished.trace().complete == (DIED not in finished.stdout)
+            case pytest.ExitCode.INTERRUPTED:
+                assert DIED in finished.stdout
+                assert not finished.trace().complete
+            case pytest.ExitCode.USAGE_ERROR:
+                assert re.search("pytest-seccomp: the recorder (did not start|ended before)", finished.stderr)
+                assert not (suite.folder / "out.ndjson").exists()
+            case status:
+                assert status == -signal.SIGKILL, finished.output
+                assert "the hand-over of the listener got stuck: the recorder died" in finished.stderr
+                assert not (suite.folder / "out.ndjson").exists()
 
 
 def test_the_standby(busy: Suite) -> None:

@@ -197,7 +197,7 @@ def test_a_recorder_that_says_why_it_cannot(pair: Pair) -> None:
 
 def test_a_recorder_that_ends_before_it_is_ready(pair: Pair) -> None:
     pair[1].close()
-    with pytest.raises(RecorderError, match=r"^the recorder ended before it was ready$"):
+    with pytest.raises(RecorderError, match=r"^the recorder ended before it was ready: run again"):
         pair[0].wait_until_ready()
 
 
@@ -243,7 +243,10 @@ def test_a_spool_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path) 
         ("", "cannot start the recorder: this Python does not know its own executable (sys.executable)"),
         ("/none/python", "cannot start the recorder: /none/python: No such file or directory"),
         ("/bin/false", "the recorder did not start: /bin/false -I -S ended with status 1"),
-        ("/bin/true", "the recorder ended before it was ready"),
+        (
+            "/bin/true",
+            "the recorder ended before it was ready: run again, or ask pytest-seccomp doctor",
+        ),
     ],
 )
 def test_a_recorder_that_does_not_start(

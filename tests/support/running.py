@@ -130,11 +130,13 @@ class Run:
         return [process for process in recording if process.parent not in {other.pid for other in recording}]
 
     def recorder(self) -> Process:
-        """The only recorder. Waits until there is one with a standby: from then on it can be killed."""
+        """The only recorder. Waits until it traces and has a standby: from then on it can be killed."""
 
         def ready() -> Process | None:
             recorders = self.recorders()
             assert len(recorders) < 2, recorders
+            if not any((directory / "run.json").exists() for directory in self.spool_directories()):
+                return None  # not even a listener: its children are its self-check and its guard
             return recorders[0] if recorders and self.standbys(recorders[0]) else None
 
         found = until("a recorder and its standby", ready)
