@@ -51,8 +51,7 @@ class Loaded:
 def load(path: Path, visit: Callable[[Line | Untold], None]) -> Loaded:
     """Read the trace that a user means by one of its files, showing each line to `visit`. TraceError as from `find`."""
     loaded = Loaded(find(path))
-    for _, item in loaded.source.items(LineParser()):
-        loaded.totals.add(item)
+    for _, item in loaded.source.items(LineParser(), loaded.totals):
         if isinstance(item, Run):
             loaded.runs.append(item)
         else:

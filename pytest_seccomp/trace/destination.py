@@ -9,29 +9,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from pytest_seccomp.errors import TraceError
+from pytest_seccomp.trace.paths import irregular, is_tests_path, real_path, tests_path
 from pytest_seccomp.trace.reading import LineParser, os_text, parsed_lines
 from pytest_seccomp.trace.records import Record
+from pytest_seccomp.trace.sources import Source
+from pytest_seccomp.trace.totals import Totals
 
 _STREAMS = ("/dev/fd/", "/dev/std", "/proc/")
-
-_KINDS = (
-    (stat.S_ISDIR, "a directory"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISLNK, "a symbolic link that leads nowhere"),
-)
-
-
-def tests_path(path: Path) -> Path:
-    """PATH with `.tests` before its suffix: `out.ndjson` has `out.tests.ndjson`, `out` has `out.tests`."""
-    return path.with_name(f"{path.stem}.tests{path.suffix}")
-
-
-def real_path(path: Path) -> Path:
-    """The absolute path with all symbolic links followed, whether there is a file or not."""
-    return Path(os.path.realpath(path))
 
 
 @dataclass(slots=True, frozen=True)
@@ -70,13 +54,13 @@ class Destination:
         Raises TraceError, one line with what to do, for what cannot become a trace or should not: a stream, a
         directory, a device or anything else that is no regular file, a place without the right to write, a file with
         other content than a trace (an option without its value takes the next argument, which may be somebody's test).
-        With `append` the trace that is there must be sound as well.
+        With `append` the trace that is there must be sound, both files to their ends.
         """
         try:
             if str(path) == "-" or os.path.abspath(path).startswith(_STREAMS):
                 _refuse(path, "a trace is replaced as a whole and cannot go to a stream", "name a file")
             real = real_path(path)
-            if real.stem.endswith(".tests") or real.suffix == ".tests":
+            if is_tests_path(real):
                 _refuse(path, "that is how the file with the tests of a trace is named", "leave out .tests")
             there = _regular(path, real)
             real.parent.mkdir(parents=True, exist_ok=True)
@@ -89,12 +73,35 @@ class Destination:
                 with tempfile.TemporaryFile(dir=directory):
                     pass
             if there:
-                _check_content(path, real, of_records=True, whole=append)
+                _check_content(path, real, of_records=True)
             if tests.exists():
-                _check_content(tests, tests, of_records=False, whole=False)
-            return cls(real, tests, lock, Identity.of(real))
-        except OSError as error:
+                _check_content(tests, tests, of_records=False)
+            place = cls(real, tests, lock, Identity.of(real))
+            if append:
+                place._check_earlier(path)
+            return place
+        except (OSError, ValueError) as error:  # ValueError: a name with NUL
             _refuse(path, os_text(error), "name a place that you can write to")
+
+    def earlier(self) -> Source | None:
+        """The trace that is there now, to append to; None where there is none, which an empty file is as well: it was
+        made for us. A tests file without PATH is what somebody has left behind who removed PATH to begin anew.
+        """
+        if not self.path.exists():
+            return None
+        source = Source(self.path, self.tests if self.tests.exists() else None)
+        return None if source.tests is None and not self.path.stat().st_size else source
+
+    def _check_earlier(self, named: Path) -> None:
+        """Refuse what cannot be appended to before the run, not after it."""
+        earlier = self.earlier()
+        if earlier is None:
+            return
+        try:
+            for _ in earlier.items(LineParser(), Totals()):
+                pass
+        except TraceError as error:
+            raise TraceError(f"cannot add to the trace {named}: {error}") from error
 
 
 def _regular(named: Path, path: Path) -> bool:
@@ -103,9 +110,9 @@ def _regular(named: Path, path: Path) -> bool:
         found = path.lstat()
     except FileNotFoundError:
         return False
-    for is_kind, kind in _KINDS:
-        if is_kind(found.st_mode):
-            _refuse(named, f"it is {kind}", "name a file")
+    kind = irregular(found.st_mode)
+    if kind is not None:
+        _refuse(named, f"it is {kind}", "name a file")
     if _is_mount_point(path):  # a single file mounted into a container: EBUSY when it is to be replaced
         _refuse(named, "it is a mount point and cannot be replaced", "mount its directory instead")
     if not os.access(path, os.W_OK, effective_ids=True):
@@ -123,19 +130,13 @@ def _is_mount_point(path: Path) -> bool:
         return any(line.split(b" ", 5)[4] == escaped for line in file)
 
 
-def _check_content(named: Path, path: Path, *, of_records: bool, whole: bool) -> None:
-    """Refuse a file that is neither empty nor what it should be; judge by its first line, or by all of them."""
-    records: set[bool] = set()
+def _check_content(named: Path, path: Path, *, of_records: bool) -> None:
+    """Refuse a file that is neither empty nor what it should be; judge by its first line."""
     try:
-        for _, item in parsed_lines(path, LineParser()):
-            records.add(isinstance(item, Record))
-            if not whole:
-                break
+        first = next((item for _, item in parsed_lines(path, LineParser())), None)
     except TraceError as error:
-        if whole:
-            raise
         _refuse(named, "there is a file that is no trace", "remove it or name another file", error)
-    if records - {of_records}:
+    if first is not None and isinstance(first, Record) is not of_records:
         _refuse(named, "there is the other one of the two files of a trace", "remove it or name another file")
 
 

@@ -63,8 +63,10 @@ def parsed_lines(path: Path, parse: Callable[[str], _Parsed]) -> Iterator[tuple[
         ) from error
 
 
-def os_text(error: OSError) -> str:
-    """What the operating system said, with the name of its error."""
+def os_text(error: Exception) -> str:
+    """What the operating system said, with the name of its error; what Python said, where it did not ask the system."""
+    if not isinstance(error, OSError):
+        return str(error)
     code = errno.errorcode.get(error.errno or 0)
     return f"{error.strerror or error}{f' ({code})' if code else ''}"
 

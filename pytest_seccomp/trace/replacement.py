@@ -94,7 +94,7 @@ def _adopt(descriptor: int, target: Path) -> None:
 
 
 def _replace_both(destination: Destination, tests: Path, records: Path) -> None:
-    """Tests first: PATH follows from them, so that a crash in between leaves nothing that appending would not mend."""
+    """Tests first: PATH follows from them, so that after a crash in between `merge` makes it from them again."""
     kept = tests.with_suffix(".old")
     try:
         _keep(destination.tests, kept)

@@ -1,13 +1,14 @@
-"""Existing traces as input: which files make up one trace, and copying them into a new tests file."""
+"""Existing traces as input: which files make up one trace, and whether they are sound."""
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from pytest_seccomp.errors import TraceError
-from pytest_seccomp.trace.destination import real_path, tests_path
-from pytest_seccomp.trace.reading import LineParser, parsed_lines
+from pytest_seccomp.trace.paths import irregular, is_tests_path, path_of, real_path, tests_path
+from pytest_seccomp.trace.reading import LineParser, os_text, parsed_lines
 from pytest_seccomp.trace.records import Line, Record, Run, Untold
 from pytest_seccomp.trace.totals import Totals
 
@@ -20,29 +21,101 @@ class Source:
     tests: Path | None
 
     @property
-    def named(self) -> Path:
-        """The file to name in messages, and to read."""
-        found = self.tests or self.path
-        assert found is not None  # a source has at least one
-        return found
+    def files(self) -> list[Path]:
+        """Those that it has."""
+        return [path for path in (self.path, self.tests) if path is not None]
 
-    def items(self, parser: LineParser) -> Iterator[tuple[bytes, Run | Line | Untold]]:
-        """The lines of its tests file, each as it stands and as it is understood. Where there is only PATH, one line
-        with its records. TraceError for a file that is no trace.
+    def items(self, parser: LineParser, totals: Totals) -> Iterator[tuple[bytes, Run | Line | Untold]]:
+        """The lines of its tests file, each as it stands and as it is understood, added to `totals`. Where there is
+        only PATH, one line with its records.
+
+        Whoever reads to the end has a sound trace. TraceError where a file is no trace, is empty, lacks its beginning,
+        or where PATH does not follow from the tests file, as when that was cut off between two lines.
         """
+        # PATH first, which is short: whoever replaces the two meanwhile then has little time to come in between.
+        records = None if self.path is None else _read_records(self.path, parser)
         if self.tests is None:
-            assert self.path is not None
-            untold = _untold(self.path, read_records(self.path, parser))
+            assert self.path is not None, "a source has at least one file"
+            if not records:
+                raise _empty(self.path)
+            untold = Untold(records, complete=all(record.complete for record in records))
+            totals.add(untold)
             yield untold.format().encode("ascii"), untold
             return
-        for raw, item in parsed_lines(self.tests, parser):
-            if isinstance(item, Record):
-                raise TraceError(f"{self.tests}: records of a trace, but none of its tests: give it another name")
+        for raw, item in parsed_lines(self.tests, _in_order(parser)):
+            totals.add(item)
             yield raw, item
+        if not totals.runs and not totals.untold:
+            raise _empty(self.tests)
+        if records is not None and records != totals.records():
+            raise TraceError(
+                f"{self.path} and {self.tests} do not agree: one of them is damaged, of another run, or being replaced "
+                "just now: try again, or move the wrong one away"
+            )
+
+    def write_to(self, output: BinaryIO) -> Totals:
+        """Append it to a tests file, line by line as it stands, and say what it adds up to. TraceError as `items`."""
+        totals = Totals()
+        for raw, _ in self.items(LineParser(), totals):
+            output.write(raw if raw.endswith(b"\n") else raw + b"\n")
+        return totals
 
 
-def read_records(path: Path, parser: LineParser) -> list[Record]:
-    """The lines of PATH. TraceError for any other file."""
+def find(path: Path) -> Source:
+    """The trace that a user means by one of its files, with the other one if it lies beside it.
+
+    TraceError where the file cannot be read.
+    """
+    try:
+        kind = irregular(path.stat().st_mode)
+        if kind is not None:
+            raise TraceError(f"{path} is {kind}, which cannot be read as a trace: name a file")
+        first = next((item for _, item in parsed_lines(path, LineParser())), None)
+        real = real_path(path)
+        if isinstance(first, Record) or (first is None and not is_tests_path(real)):
+            return Source(path, _if_there(tests_path(real)))
+        return Source(_if_there(path_of(real)), path)
+    except (OSError, ValueError) as error:  # ValueError: a name with NUL
+        raise TraceError(f"cannot read {path}: {os_text(error)}: name a trace or its tests file") from error
+
+
+def find_all(paths: Iterable[Path]) -> list[Source]:
+    """The traces that a user means by these files, which may be PATH, a tests file or both, in their order.
+
+    TraceError where one is given twice, for it would count twice.
+    """
+    sources: dict[tuple[int, int], Source] = {}
+    given: set[tuple[int, int]] = set()
+    for path in paths:
+        source = find(path)
+        identity = _identity(path)
+        if identity in given:
+            raise TraceError(f"{path} is given twice and would count twice: name it once")
+        given.add(identity)
+        sources.setdefault(_identity(source.tests or path), source)
+    return list(sources.values())
+
+
+def _in_order(parser: LineParser) -> Callable[[str], Run | Line | Untold]:
+    """Understands the lines of one tests file from its beginning on: what a run made follows the line of the run."""
+    in_run = False
+
+    def parse(text: str) -> Run | Line | Untold:
+        nonlocal in_run
+        item = parser(text)
+        if isinstance(item, Record):
+            raise ValueError("a record of a trace among its tests")
+        if isinstance(item, Line):
+            if not in_run:
+                raise ValueError("the line of the run is missing before it")
+        else:
+            in_run = isinstance(item, Run)
+        return item
+
+    return parse
+
+
+def _read_records(path: Path, parser: LineParser) -> list[Record]:
     records = []
     for _, item in parsed_lines(path, parser):
         if not isinstance(item, Record):
@@ -53,62 +126,16 @@ def read_records(path: Path, parser: LineParser) -> list[Record]:
     return records
 
 
-def find(path: Path) -> Source:
-    """The trace that a user means by one of its files: with PATH comes its tests file, if it lies beside it.
-
-    TraceError where the file cannot be read.
-    """
-    if path.exists() and not path.is_file():
-        raise TraceError(f"{path} is no regular file: name one, for it is read more than once")
-    first = next((item for _, item in parsed_lines(path, LineParser())), None)
-    if first is not None and not isinstance(first, Record):
-        return Source(None, path)
-    tests = tests_path(real_path(path))
-    return Source(path, tests if tests.exists() else None)
+def _empty(path: Path) -> TraceError:
+    # Also PATH alone: loading and collecting tests always makes calls, so that one without a record was cut off.
+    return TraceError(f"{path} is empty, as no trace is: record it anew or leave it out")
 
 
-def find_all(paths: Iterable[Path]) -> list[Source]:
-    """The traces that a user means by these files, which may be PATH, a tests file or both, in their order.
-
-    TraceError where one is given twice, for it would count twice.
-    """
-    sources: dict[Path, Source] = {}
-    given: set[Path] = set()
-    for path in paths:
-        real = real_path(path)
-        if real in given:
-            raise TraceError(f"{path} is given twice and would count twice: name it once")
-        given.add(real)
-        source = find(path)
-        key = real_path(source.named)
-        known = sources.get(key)
-        if known is None or known.path is None:
-            sources[key] = source
-    return list(sources.values())
+def _if_there(path: Path | None) -> Path | None:
+    return path if path is not None and path.is_file() else None
 
 
-def copy(source: Source, output: BinaryIO, parser: LineParser) -> Totals:
-    """Append a trace to a tests file, line by line, and say what it adds up to.
-
-    Raises TraceError for a file that is no trace, and where PATH and its tests file are not of the same run.
-    """
-    totals = Totals()
-    for raw, item in source.items(parser):
-        output.write(raw if raw.endswith(b"\n") else raw + b"\n")
-        totals.add(item)
-    return totals
-
-
-def check_pair(source: Source, totals: Totals, parser: LineParser) -> None:
-    """TraceError where PATH does not follow from the lines of its tests file, which add up to `totals`."""
-    if source.path is None or source.tests is None:
-        return
-    if read_records(source.path, parser) != totals.records():
-        message = f"{source.path} and {source.tests} are not of the same run: move the one away that you do not mean"
-        raise TraceError(message)
-
-
-def _untold(path: Path, records: list[Record]) -> Untold:
-    # Loading and collecting tests always makes calls, so that a trace without any was cut off at its very beginning,
-    # and has no record that could say so.
-    return Untold(records, complete=bool(records) and all(record.complete for record in records))
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file it is, by whatever name."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino

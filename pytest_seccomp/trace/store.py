@@ -2,25 +2,21 @@
 how several runs with one PATH get along, `totals` for what PATH says.
 """
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from pytest_seccomp.errors import TraceError
-from pytest_seccomp.trace.destination import Destination, Identity, real_path
+from pytest_seccomp.trace.destination import Destination, Identity
 from pytest_seccomp.trace.lock import locked
-from pytest_seccomp.trace.reading import LineParser
+from pytest_seccomp.trace.recorded import Recorded
 from pytest_seccomp.trace.records import Record, Run
 from pytest_seccomp.trace.replacement import replacing
-from pytest_seccomp.trace.sources import Source, check_pair, copy
-from pytest_seccomp.trace.spool import Spool, SpoolParser
+from pytest_seccomp.trace.sources import Source
 from pytest_seccomp.trace.totals import Figures, Totals
 
 __all__ = ["Destination", "Written", "merge_traces", "write_trace"]
-
-_CHUNK = 1024 * 1024
 
 
 @dataclass(slots=True, frozen=True)
@@ -54,82 +50,34 @@ def write_trace(destination: Destination, run: Run, spools: Sequence[Path], *, a
     """
     with locked(destination.lock), replacing(destination) as new:
         before = Identity.of(destination.path)
-        whole = _copy_earlier(destination, new.tests) if append and before is not None else Totals()
-        totals = _write_run(new.tests, run, spools)
+        earlier = destination.earlier() if append else None
+        whole = earlier.write_to(new.tests) if earlier else Totals()
+        totals = Recorded(run, spools).write_to(new.tests)
         whole.add_totals(totals)
         _write_records(new.records, whole)
     replaced_other = not append and before is not None and before != destination.seen
     return _written(destination, totals, file_complete=whole.complete, replaced_other=replaced_other)
 
 
-def merge_traces(destination: Destination, sources: Sequence[Source]) -> Written:
+def merge_traces(destination: Destination, sources: Sequence[Source | Recorded]) -> Written:
     """Merge existing traces, the shards of several machines for example, into the two files of one.
 
     Flat in memory. Raises TraceError for a source that is damaged or that is the destination itself: run again, that
     would count itself once more. Nothing has changed then.
     """
+    outputs = [path for path in (destination.path, destination.tests) if path.exists()]
     for source in sources:
-        for path in (source.path, source.tests):
-            if path is not None and real_path(path) in (destination.path, destination.tests):
+        for path in source.files:
+            if any(path.samefile(output) for output in outputs):
                 raise TraceError(f"{path} is both input and output and would count twice: name another output")
-    parser = LineParser()
     with locked(destination.lock), replacing(destination) as new:
         before = Identity.of(destination.path)
         whole = Totals()
         for source in sources:
-            totals = copy(source, new.tests, parser)
-            check_pair(source, totals, parser)
-            whole.add_totals(totals)
+            whole.add_totals(source.write_to(new.tests))
         _write_records(new.records, whole)
     replaced_other = before is not None and before != destination.seen
     return _written(destination, whole, file_complete=whole.complete, replaced_other=replaced_other)
-
-
-def _copy_earlier(destination: Destination, output: BinaryIO) -> Totals:
-    """The trace that is there, to append to. Its tests file goes, as for everybody: see `replacement`."""
-    tests = destination.tests if destination.tests.exists() else None
-    if tests is None and destination.path.stat().st_size == 0:
-        return Totals()  # an empty file, made for us, is no trace that was cut off
-    return copy(Source(destination.path, tests), output, LineParser())
-
-
-def _write_run(output: BinaryIO, run: Run, spools: Sequence[Path]) -> Totals:
-    """The run's line, then those of its spools, in one pass."""
-    # Its line comes first, but how complete it was shows last. It is almost always as complete as the caller believes.
-    start = output.tell()
-    believed = run.format().encode("ascii")
-    output.write(believed)
-    totals = Totals()
-    parser = SpoolParser()
-    found = replace(run, reasons=list(run.reasons))
-    for path in spools:
-        spool = Spool(path, parser)
-        for line in spool.lines():
-            output.write(line.format().encode("ascii"))
-            totals.add_line(line)
-        found.complete = found.complete and spool.complete
-        found.lost = None if found.lost is None or spool.lost is None else found.lost + spool.lost
-        found.reasons += [reason for reason in spool.reasons if reason not in found.reasons]
-    proved = found.format().encode("ascii")
-    if proved != believed:
-        _move_rest(output, start + len(believed), len(proved) - len(believed))
-        output.seek(start)
-        output.write(proved)
-        output.seek(0, os.SEEK_END)
-    totals.add(found)
-    return totals
-
-
-def _move_rest(file: BinaryIO, begin: int, distance: int) -> None:
-    """Move all from `begin` to the end of a file by some bytes, in flat memory."""
-    size = file.seek(0, os.SEEK_END)
-    offsets = range(begin, size, _CHUNK)
-    for offset in reversed(offsets) if distance > 0 else offsets:
-        file.seek(offset)
-        chunk = file.read(_CHUNK)
-        file.seek(offset + distance)
-        file.write(chunk)
-    file.truncate(size + distance)
 
 
 def _write_records(output: BinaryIO, totals: Totals) -> None:

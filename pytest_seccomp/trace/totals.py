@@ -53,7 +53,7 @@ class Totals:
     untold: int = 0
     """Traces that came without their tests file."""
     _sums: defaultdict[Call, Sums] = field(default_factory=lambda: defaultdict(Sums))
-    _untold: dict[tuple[str, int, str | None], Call] = field(default_factory=dict)
+    _known: dict[tuple[str, int, str | None], Call] = field(default_factory=dict)
 
     def add(self, item: Run | Line | Untold) -> None:
         """Add what one line of a tests file says."""
@@ -89,8 +89,7 @@ class Totals:
     def add_untold(self, untold: Untold) -> None:
         """Add the records of a trace that came without its tests file."""
         for record in untold.records:
-            key = record.arch, record.syscall, record.name
-            its = self._sums[self._untold.setdefault(key, Call(*key))]
+            its = self._sums_of(Call(record.arch, record.syscall, record.name))
             its.tests += record.tests
             its.in_tests += record.count - record.collection
             its.collection = max(its.collection, record.collection)
@@ -101,7 +100,7 @@ class Totals:
     def add_totals(self, other: "Totals") -> None:
         """Add what other lines add up to."""
         for call, sums in other._sums.items():
-            its = self._sums[call]
+            its = self._sums_of(call)
             its.tests += sums.tests
             its.in_tests += sums.in_tests
             its.collection = max(its.collection, sums.collection)
@@ -137,6 +136,10 @@ class Totals:
             harness=sum(sums.harness for sums in all_sums),
             untold=self.untold,
         )
+
+    def _sums_of(self, call: Call) -> Sums:
+        """The sums for any Call object that means this call: a thousand shards then take no more room than one."""
+        return self._sums[self._known.setdefault((*call.key, call.name), call)]
 
     def _by_key(self) -> dict[tuple[str, int], tuple[str | None, Sums]]:
         """Call objects are one for each reader: bring those together that are the same call."""

@@ -78,8 +78,7 @@ def test_the_tests_file_shows_the_same(command: Command, trace: Trace) -> None:
     path = trace()
     tests = path.with_name("out.tests.ndjson")
     for view in ([], ["--by-test"]):
-        by_path, by_tests = command("show", *view, path).out, command("show", *view, tests).out
-        assert by_tests == by_path.replace(str(path), str(tests))
+        assert command("show", *view, tests).out == command("show", *view, path).out
 
 
 @pytest.mark.parametrize("view", [[], ["--by-test"]])

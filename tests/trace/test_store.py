@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from traces import END, X86_64, final_line, lines, objects, run, spooled_other, spooled_test, trace_of, write_spool
 
 from pytest_seccomp.errors import TraceError
-from pytest_seccomp.trace import store
+from pytest_seccomp.trace import recorded
 from pytest_seccomp.trace.store import Destination, Written, write_trace
 from pytest_seccomp.trace.totals import Figures
 
@@ -98,7 +98,7 @@ def test_the_line_of_the_run_says_what_its_spools_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, lost: int, reasons: list[str]
 ) -> None:
     """It is written first and known last: it becomes longer, or shorter, with all other lines already there."""
-    monkeypatch.setattr(store, "_CHUNK", chunk)
+    monkeypatch.setattr(recorded, "_CHUNK", chunk)
     full = write_spool(tmp_path / "full", SPOOLED, {**END, "lost": None, "complete": False, "reasons": []})
     silent = write_spool(tmp_path / "silent", SPOOLED, {**END, "lost": None})
     for spool, more in ((full, ["the recorder's trace is incomplete"]), (silent, [])):

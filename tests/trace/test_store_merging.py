@@ -81,6 +81,6 @@ def test_the_output_is_refused_among_the_inputs(tmp_path: Path, named: str) -> N
 def test_files_of_two_runs_are_not_merged(tmp_path: Path) -> None:
     one, other = shard(tmp_path, "one", SPOOLED), shard(tmp_path, "other", SPOOLED[:1])
     os.replace(other, one)
-    with pytest.raises(TraceError, match="are not of the same run"):
+    with pytest.raises(TraceError, match="do not agree"):
         merge_traces(Destination.check(tmp_path / "all.ndjson"), find_all([one]))
     assert not (tmp_path / "all.ndjson").exists()

@@ -1,0 +1,66 @@
+"""What the recorders of a run wrote, as input: a run that is not yet a trace."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from pytest_seccomp.trace.records import Run
+from pytest_seccomp.trace.spool import Spool, SpoolParser
+from pytest_seccomp.trace.totals import Totals
+
+_CHUNK = 1024 * 1024
+
+
+@dataclass(slots=True, frozen=True)
+class Recorded:
+    """A run and its spools."""
+
+    run: Run
+    """`complete`, `lost` and `reasons` are what the caller knows; what the spools say is added to it."""
+    spools: Sequence[Path]
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """Those that it is read from."""
+        return self.spools
+
+    def write_to(self, output: BinaryIO) -> Totals:
+        """Append the run's line and those of its spools to a tests file, in one pass; says what they add up to."""
+        # Its line comes first, but how complete it was shows last. It is almost always as complete as the caller
+        # believes.
+        start = output.tell()
+        believed = self.run.format().encode("ascii")
+        output.write(believed)
+        totals = Totals()
+        parser = SpoolParser()
+        found = replace(self.run, reasons=list(self.run.reasons))
+        for path in self.spools:
+            spool = Spool(path, parser)
+            for line in spool.lines():
+                output.write(line.format().encode("ascii"))
+                totals.add_line(line)
+            found.complete = found.complete and spool.complete
+            found.lost = None if found.lost is None or spool.lost is None else found.lost + spool.lost
+            found.reasons += [reason for reason in spool.reasons if reason not in found.reasons]
+        proved = found.format().encode("ascii")
+        if proved != believed:
+            _move_rest(output, start + len(believed), len(proved) - len(believed))
+            output.seek(start)
+            output.write(proved)
+            output.seek(0, os.SEEK_END)
+        totals.add(found)
+        return totals
+
+
+def _move_rest(file: BinaryIO, begin: int, distance: int) -> None:
+    """Move all from `begin` to the end of a file by some bytes, in flat memory."""
+    size = file.seek(0, os.SEEK_END)
+    offsets = range(begin, size, _CHUNK)
+    for offset in reversed(offsets) if distance > 0 else offsets:
+        file.seek(offset)
+        chunk = file.read(_CHUNK)
+        file.seek(offset + distance)
+        file.write(chunk)
+    file.truncate(size + distance)
