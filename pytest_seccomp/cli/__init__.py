@@ -4,17 +4,17 @@ Exit status: what the command returns, 2 for an error, which is one line on stde
 """
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
+from contextlib import suppress
 from typing import NoReturn
 
 import pytest_seccomp
-from pytest_seccomp.cli import doctor, merge, show, why
+from pytest_seccomp.cli import doctor, merge, output, show, why
 from pytest_seccomp.cli.table import printable
 from pytest_seccomp.errors import SeccompError
+from pytest_seccomp.trace.reading import os_text
 
 ERROR = 2
 
@@ -28,23 +28,31 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command, given without the program's name (default: that of this process); returns the exit status."""
-    if isinstance(sys.stdout, TextIOWrapper):  # a test's id may hold what the terminal's encoding cannot say
-        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        arguments = _parser().parse_args(argv)
+        output.open_output()
+        try:
+            arguments = _parser().parse_args(argv)
+        except SystemExit:  # --help or --version, which has been printed
+            output.flush()
+            return 0
         status: int = arguments.run(arguments)
-        sys.stdout.flush()
-    except SeccompError as error:
-        print(f"pytest-seccomp: error: {printable(str(error))}", file=sys.stderr)
-        return ERROR
-    except BrokenPipeError:
-        # The reader has seen enough, as in `show | head`. Python would complain again when it flushes at exit.
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return status
+    except BrokenPipeError:  # the reader has seen enough, as in `show | head`
         return 128 + signal.SIGPIPE
+    except (SeccompError, OSError) as error:
+        _complain(error)
+        return ERROR
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    return status
+
+
+def _complain(error: SeccompError | OSError) -> None:
+    text = str(error)
+    if isinstance(error, OSError):  # which nobody has expected where it came from
+        text = f"{error.filename}: {os_text(error)}" if error.filename else os_text(error)
+    if sys.stderr is not None:  # as after 2>&- in a shell: print() would take standard output instead
+        with suppress(OSError):
+            print(f"pytest-seccomp: error: {printable(text)}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

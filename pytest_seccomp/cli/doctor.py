@@ -1,14 +1,18 @@
 """`pytest-seccomp doctor`: what works on this machine, what does not, why, and how to get it."""
 
 import argparse
-import json
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest_seccomp
-from pytest_seccomp.cli.table import printable
+from pytest_seccomp.cli.output import write_json, write_lines
+
+if TYPE_CHECKING:
+    from pytest_seccomp.recorder.doctor import Diagnosis
 
 NONE_WORKS = 1
 
@@ -38,16 +42,19 @@ def run(arguments: argparse.Namespace) -> int:
     machine = Machine.of_this_process()
     backends = check_backends()
     if arguments.json:
-        print(json.dumps({**asdict(machine), "backends": [asdict(backend) for backend in backends]}))
+        write_json({**asdict(machine), "backends": [asdict(backend) for backend in backends]})
     else:
-        for line in machine.lines():
-            print(printable(line))
-        for backend in backends:
-            print(f"\n{backend.name}: {'works' if backend.works else 'DOES NOT WORK'}")
-            remedy = [f"to get it: {backend.remedy}"] if backend.remedy else []
-            for text in (backend.detail, *remedy, *(f"note: {note}" for note in backend.notes)):
-                print(f"  {printable(text)}")
+        write_lines([*machine.lines(), *(line for backend in backends for line in _lines(backend))])
     return 0 if any(backend.works for backend in backends) else NONE_WORKS
+
+
+def _lines(backend: "Diagnosis") -> Iterator[str]:
+    yield ""
+    yield f"{backend.name}: {'works' if backend.works else 'DOES NOT WORK'}"
+    yield f"  {backend.detail}"
+    if backend.remedy:
+        yield f"  to get it: {backend.remedy}"
+    yield from (f"  note: {note}" for note in backend.notes)
 
 
 @dataclass(slots=True, frozen=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_seccomp.cli.table import printable
 from pytest_seccomp.trace.reading import LineParser
 from pytest_seccomp.trace.records import Line, Run, Untold
 from pytest_seccomp.trace.sources import Source, find
@@ -31,11 +30,11 @@ class Loaded:
         """What the trace is, and whether something may be missing."""
         state = "complete" if self.totals.complete else "INCOMPLETE"
         backends = ", ".join(sorted({run.backend for run in self.runs}))
-        yield printable(f"{self.source.path or self.source.tests}: {state}{f', {backends}' if backends else ''}")
+        yield (f"{self.source.path or self.source.tests}: {state}{f', {backends}' if backends else ''}")
         yield in_words(self.totals.figures(), runs=len(self.runs))
         if not self.totals.complete:
             yield "INCOMPLETE: calls may be missing:"
-            yield from (f"  {printable(reason)}" for reason in self.reasons)
+            yield from (f"  {reason}" for reason in self.reasons)
 
     def members(self) -> dict[str, Any]:
         """The same for a program."""

@@ -1,14 +1,14 @@
 """`pytest-seccomp show`: a table of a trace, by call or by test."""
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_seccomp.cli.loading import Loaded, call_text, load
-from pytest_seccomp.cli.table import number, table, terminal_width
+from pytest_seccomp.cli.output import terminal_width, write_json, write_lines
+from pytest_seccomp.cli.table import number, table
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace.phases import PhaseSums, of_line
 from pytest_seccomp.trace.records import PHASES, Head, Line, Record, Untold
@@ -33,11 +33,10 @@ def run(arguments: argparse.Namespace) -> int:
         message = f"{arguments.trace} does not say what each test called, and its tests file is not beside it"
         raise TraceError(f"{message}: name a trace that has both")
     if arguments.json:
-        print(json.dumps({**loaded.members(), **view.members(loaded)}))
-        return 0
-    print(*loaded.heading(), "", *view.lines(loaded, terminal_width()), sep="\n")
-    if not loaded.totals.complete:
-        print("INCOMPLETE, see above")
+        write_json({**loaded.members(), **view.members(loaded)})
+    else:
+        last = [] if loaded.totals.complete else ["INCOMPLETE, see above"]
+        write_lines([*loaded.heading(), "", *view.lines(loaded, terminal_width()), *last])
     return 0
 
 

@@ -1,18 +1,11 @@
 """Tables for people: aligned columns, no wider than the terminal, nothing in them that a terminal would act on."""
 
-import shutil
-import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 _GAP = "  "
 _NARROWEST = 20
 """Characters of the last column, for which others give way."""
-
-
-def terminal_width() -> int | None:
-    """Columns of the terminal that standard output is; None where it is none: then nothing is cut off."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], width: int | None) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_seccomp.cli.loading import Loaded, call_text, load, plural
+from pytest_seccomp.cli.output import terminal_width, write_json, write_lines
 from pytest_seccomp.cli.show import title
-from pytest_seccomp.cli.table import number, table, terminal_width
+from pytest_seccomp.cli.table import number, table
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.linux import syscalls
 from pytest_seccomp.trace.records import PHASES, Call, Head, Line, Untold
@@ -40,9 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
         _check_known(wanted, arguments.call, (record.name for record in loaded.totals.records()))
     makers = sorted(answer.makers, key=lambda maker: (maker.order, -maker.count))
     if arguments.json:
-        print(json.dumps({**loaded.members(), "call": arguments.call, "made_by": [m.members() for m in makers]}))
+        write_json({**loaded.members(), "call": arguments.call, "made_by": [maker.members() for maker in makers]})
     else:
-        print(*loaded.heading(), "", *_lines(makers, arguments.call, loaded), sep="\n")
+        write_lines([*loaded.heading(), "", *_lines(makers, arguments.call, loaded)])
     return 0 if any(maker.counts_in_trace for maker in makers) else NOBODY
 
 

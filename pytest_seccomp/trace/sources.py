@@ -84,16 +84,23 @@ def find_all(paths: Iterable[Path]) -> list[Source]:
 
     TraceError where one is given twice, for it would count twice.
     """
+    named = list(paths)
+    found = [find(path) for path in named]
+    refuse_repeated(named)
     sources: dict[tuple[int, int], Source] = {}
+    for source in found:
+        sources.setdefault(_identity(source.files[-1]), source)
+    return list(sources.values())
+
+
+def refuse_repeated(paths: Iterable[Path]) -> None:
+    """TraceError where a file or a directory is given twice, by whatever names, for it would count twice."""
     given: set[tuple[int, int]] = set()
     for path in paths:
-        source = find(path)
         identity = _identity(path)
         if identity in given:
             raise TraceError(f"{path} is given twice and would count twice: name it once")
         given.add(identity)
-        sources.setdefault(_identity(source.tests or path), source)
-    return list(sources.values())
 
 
 def _in_order(parser: LineParser) -> Callable[[str], Run | Line | Untold]:

@@ -1,5 +1,6 @@
 """The command as such: errors in one line, exit statuses, output that nobody reads to its end."""
 
+import errno
 import io
 import os
 import re
@@ -18,8 +19,7 @@ GONE = "No such file or directory (ENOENT): name a trace or its tests file"
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        main(["--version"])
+    assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"pytest-seccomp {pytest_seccomp.__version__}\n"
 
 
@@ -105,3 +105,68 @@ def test_commands_leave_the_trace_as_it_is(command: Command, trace: Trace, tmp_p
     assert {
         file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in tmp_path.iterdir() if file.is_file()
     } == before
+
+
+def shell(script: str, *arguments: str | Path | bytes) -> subprocess.CompletedProcess[bytes]:
+    """Run a line of shell in which "$@" is the command."""
+    command = ["sh", "-c", script, "sh", sys.executable, "-m", "pytest_seccomp", *arguments]
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}  # with it argparse passes over what it cannot print
+    return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("arguments", [("show",), ("show", "--json"), ("why", "read"), ("--help",)])
+def test_output_that_cannot_be_written_is_an_error(trace: Trace, arguments: tuple[str, ...]) -> None:
+    path = [] if arguments == ("--help",) else [trace()]
+    full = shell('"$@" >/dev/full', *arguments, *path)
+    assert full.returncode == 2
+    message = "cannot write to standard output: No space left on device (ENOSPC): let it go elsewhere"
+    assert full.stderr.decode() == f"pytest-seccomp: error: {message}\n"
+    closed = shell('"$@" >&-', *arguments, *path)
+    assert closed.returncode == 2
+    assert closed.stderr == b"pytest-seccomp: error: standard output is closed: let it go to a file or a pipe\n"
+
+
+def test_a_long_output_of_which_only_the_beginning_is_read_ends_quietly(trace: Trace) -> None:
+    tests = trace().with_name("out.tests.ndjson")
+    lines = tests.read_text().splitlines(keepends=True)
+    tests.with_name("out.ndjson").unlink()
+    tests.write_text("".join(lines) + lines[-2] * 20_000)
+    result = shell('"$@" | head -n 1', "show", "--by-test", tests)
+    assert (result.stdout, result.stderr) == (f"{tests}: complete, notify\n".encode(), b"")
+
+
+def test_an_error_that_cannot_be_told_leaves_the_exit_status() -> None:
+    result = shell('"$@" 2>&-', "show", "/gone")
+    assert (result.returncode, result.stdout) == (2, b"")
+
+
+def test_an_argument_may_hold_any_bytes(trace: Trace, tmp_path: Path) -> None:
+    path = trace()
+    odd = bytes(tmp_path) + b"/\xff\n\x1b.ndjson"
+    path.rename(os.fsdecode(odd))
+    result = shell('"$@"', "show", odd)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.startswith(bytes(tmp_path) + rb"/\udcff\n\x1b.ndjson: complete")
+    assert shell('"$@"', "show", "--json", odd).returncode == 0
+    merged = shell('"$@"', "merge", odd, "-o", odd + b"2")
+    assert (merged.returncode, merged.stderr) == (0, b"")
+    for arguments in ((b"why", b"\xff", odd), (b"show", b"/\xff"), (b"\xff",), (b"merge", odd, b"-o", odd)):
+        failed = shell('"$@"', *arguments)
+        assert (failed.returncode, failed.stdout) == (2, b"")
+        assert re.fullmatch(rb"pytest-seccomp: error: [ -~]+\n", failed.stderr)
+
+
+@pytest.mark.parametrize("arguments", [("show", "a\0b"), ("why", "read", "a\0b"), ("merge", "a\0b", "-o", "c")])
+def test_a_name_that_no_file_can_have_is_an_error(command: Command, arguments: tuple[str, ...]) -> None:
+    result = command(*arguments)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(r"pytest-seccomp: error: cannot read a\x00b: embedded null")
+
+
+def test_what_the_system_refuses_anywhere_is_an_error(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "/somewhere")
+
+    monkeypatch.setattr("pytest_seccomp.cli.show.run", refuse)
+    result = command("show", "x")
+    assert (result.status, result.err) == (2, "pytest-seccomp: error: /somewhere: Input/output error (EIO)\n")

@@ -1,13 +1,19 @@
 """`merge`: several traces into one."""
 
+import fcntl
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from commands import Command, Trace
-from traces import objects, trace_of
+from traces import X86_64, objects, run, spooled_test, trace_of, write_spool
+
+from pytest_seccomp.recorder import salvage
+from pytest_seccomp.recorder.spools import SpoolDirectory
+from pytest_seccomp.trace.store import Destination
 
 
 def test_shards_become_one_trace(command: Command, trace: Trace, tmp_path: Path) -> None:
@@ -111,3 +117,74 @@ def test_memory_does_not_grow_with_the_number_of_tests(trace: Trace, tmp_path: P
 
     few, many = highest(1_000), highest(20_000)
     assert many < few * 1.25
+
+
+@pytest.fixture
+def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpoolDirectory:
+    """What a run of one test has left that could not write its trace."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    directory = SpoolDirectory.create()
+    salvage.describe(directory, Destination.check(tmp_path / "full/out.ndjson"), run(), append=False)
+    write_spool(Path(directory.new_spool("pytest")), [spooled_test("t.py::kept", [[X86_64, 39, {"call": 7}]])])
+    return directory
+
+
+def test_what_a_run_has_left_becomes_a_trace(command: Command, left: SpoolDirectory, tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in left.path.iterdir()}
+    result = command("merge", left.path, "-o", tmp_path / "all.ndjson")
+    assert (result.status, result.err) == (0, "")
+    assert result.out.splitlines() == [
+        f"{tmp_path}/all.ndjson: complete, from 1 trace",
+        "1 test, 7 calls of 1 kind: 7 in tests, 0 in collection",
+        f"no longer needed: rm -r {left.path}",
+    ]
+    header, test = objects(tmp_path / "all.tests.ndjson")
+    assert header == run().members
+    assert (test["nodeid"], test["syscalls"][0]["count"]) == ("t.py::kept", 7)
+    assert {path.name: path.read_bytes() for path in left.path.iterdir()} == before
+
+
+def test_what_a_run_has_left_is_merged_with_traces(
+    command: Command, left: SpoolDirectory, trace: Trace, tmp_path: Path
+) -> None:
+    result = command("merge", left.path, trace("one"), "-o", tmp_path / "all.ndjson")
+    assert result.out.splitlines()[:2] == [
+        f"{tmp_path}/all.ndjson: complete, from 2 traces",
+        "5 tests, 1,031 calls of 3 kinds: 1,021 in tests, 10 in collection",
+    ]
+    again = command("merge", "--json", left.path, tmp_path / "all.ndjson", "-o", tmp_path / "more.ndjson")
+    assert json.loads(again.out)["tests_run"] == 6
+
+
+def test_what_a_killed_run_has_left_is_incomplete(command: Command, left: SpoolDirectory, tmp_path: Path) -> None:
+    killed = run(exit_status=None)
+    salvage.describe(left, Destination.check(tmp_path / "full/out.ndjson"), killed, append=False)
+    result = command("merge", left.path, "-o", tmp_path / "all.ndjson")
+    assert result.out.splitlines()[2:4] == [
+        "INCOMPLETE: calls may be missing:",
+        "  the session was killed before it had written its trace",
+    ]
+    assert {record["complete"] for record in objects(tmp_path / "all.ndjson")} == {False}
+
+
+def test_what_is_not_left_in_good_order_is_refused(command: Command, left: SpoolDirectory, tmp_path: Path) -> None:
+    """And nothing is written."""
+    output = tmp_path / "merged/all.ndjson"
+
+    def refusal(*inputs: Path, output: Path = output) -> str:
+        result = command("merge", *inputs, "-o", output)
+        assert (result.status, result.out) == (2, "")
+        return result.err
+
+    assert f"{tmp_path} is a directory, but not one that a run has left: name a trace" in refusal(tmp_path)
+    assert f"{left.path}/../{left.path.name} is given twice" in refusal(left.path, left.path / f"../{left.path.name}")
+    assert "lies in" in refusal(left.path, output=left.path / "new/out.ndjson")
+    (spool,) = left.spools()
+    with spool.open("rb") as written:
+        fcntl.flock(written, fcntl.LOCK_EX)
+        assert f"{left.path} is still written to: wait for the end of its run" in refusal(left.path)
+    spool.unlink()
+    assert f"{left.path} holds no records: leave it out" in refusal(left.path)
+    salvage.withdraw(left)
+    assert re.search(rf"{left.path}: .* nothing to merge", refusal(left.path))
+    assert not output.exists()
