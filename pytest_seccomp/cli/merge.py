@@ -9,7 +9,7 @@ from pytest_seccomp.cli.loading import figures_members, in_words, plural
 from pytest_seccomp.cli.output import write_json, write_lines
 from pytest_seccomp.errors import RecorderError, SeccompError
 from pytest_seccomp.trace.recorded import Recorded
-from pytest_seccomp.trace.sources import find_all, refuse_repeated
+from pytest_seccomp.trace.sources import Source, find_all, refuse_repeated
 from pytest_seccomp.trace.store import Destination, Written, merge_traces
 
 
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     directories = [path for path in arguments.inputs if os.path.isdir(path)]
     refuse_repeated(directories)
     traces = find_all(path for path in arguments.inputs if path not in directories)
-    sources = [*traces, *map(_recorded, directories)]
+    sources: list[Source | Recorded] = [*traces, *map(_recorded, directories)]
     destination = Destination.check(arguments.output)
     for directory in directories:
         if destination.path.is_relative_to(os.path.realpath(directory)):

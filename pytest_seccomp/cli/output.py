@@ -17,7 +17,7 @@ def open_output() -> None:
     """Make standard output ready to take any text. SeccompError where there is none, as after `>&-` in a shell."""
     # The type stub does not know: https://docs.python.org/3/library/sys.html#sys.__stdout__
     if sys.stdout is None:
-        raise SeccompError("standard output is closed: let it go to a file or a pipe")  # type: ignore[unreachable]
+        raise SeccompError("standard output is closed: let it go to a file or a pipe")
     if isinstance(sys.stdout, TextIOWrapper):  # a test's id may hold what the terminal's encoding cannot say
         sys.stdout.reconfigure(errors="backslashreplace")
 
