@@ -47,7 +47,8 @@ class _ConftestImports:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
     """Before any conftest imports the code under test."""
     options = early_config.known_args_namespace
-    if options.seccomp_trace is not None or options.seccomp_trace_append:
+    given = options.seccomp_trace, options.seccomp_trace_append, options.seccomp_backend
+    if given != (None, None, None):
         from pytest_seccomp.plugin import start
 
         start.start(early_config)

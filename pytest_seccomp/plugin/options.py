@@ -1,5 +1,6 @@
 """What the user asked for, from the command line and the ini file."""
 
+import os
 from dataclasses import dataclass
 
 import pytest
@@ -21,15 +22,28 @@ class Options:
     def of(cls, config: pytest.Config) -> "Options":
         """From the options that are known before conftests are loaded. Raises SeccompError."""
         namespace = config.known_args_namespace
-        if namespace.seccomp_trace is None:
-            raise SeccompError("--seccomp-trace-append needs --seccomp-trace=PATH to say where to")
+        append = bool(namespace.seccomp_trace_append)
+        path = _path(namespace.seccomp_trace, append=append)
         backend = namespace.seccomp_backend or config.getini("seccomp_backend") or backends.AUTO
         if backend not in (backends.AUTO, *backends.NAMES):
             known = ", ".join((backends.AUTO, *backends.NAMES))
             raise SeccompError(f"ini option seccomp_backend: {backend!r} is no backend: use one of {known}")
-        return cls(namespace.seccomp_trace, bool(namespace.seccomp_trace_append), backend)
+        return cls(path, append, backend)
 
     @property
     def candidates(self) -> tuple[str, ...]:
         """The backends to try, in order."""
         return backends.NAMES if self.backend == backends.AUTO else (self.backend,)
+
+
+def _path(value: str | None, *, append: bool) -> str:
+    """PATH as the user means it, who has given one of our options. Raises SeccompError."""
+    if value is None and append:
+        raise SeccompError("--seccomp-trace-append needs --seccomp-trace=PATH to say where to")
+    if value is None:
+        raise SeccompError("--seccomp-backend needs --seccomp-trace=PATH: for all runs, set the ini option instead")
+    if not value:
+        raise SeccompError("--seccomp-trace is empty: name a file, such as --seccomp-trace=out.ndjson")
+    if "::" in value or value.endswith(".py"):
+        raise SeccompError(f"--seccomp-trace takes {value!r} for its PATH: write --seccomp-trace=PATH before it")
+    return os.path.expanduser(value)  # a shell leaves the ~ of --seccomp-trace=~/out.ndjson to us

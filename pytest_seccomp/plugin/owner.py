@@ -38,7 +38,9 @@ class Owner:
         self.merged: Callable[[], None] = lambda: None
         self._destination = destination
         self._written: Written | None = None
-        self._error: str | None = None
+        self._unwritten: list[str] = []
+        """Why there is no trace, and what the user can do."""
+        self._announced = False
         self._process = os.getpid()
         self._begun = False
         self._told = False
@@ -66,8 +68,9 @@ class Owner:
         except SeccompError:
             pass  # the disk is full: should the session be killed, its trace lacks their number
 
-    def _describe(self) -> None:
-        salvage.describe(self.directory, self._destination, self._run(None, []), append=self.options.append)
+    def _describe(self, run: Run | None = None) -> None:
+        run = run or self._run(None, [])
+        salvage.describe(self.directory, self._destination, run, append=self.options.append)
 
     def clean_up(self) -> None:
         """Leave nothing behind, also where the session did not begin."""
@@ -83,6 +86,9 @@ class Owner:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self) -> None:
         self._begun = True
+
+    def pytest_runtest_logstart(self) -> None:
+        self._announced = True
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
@@ -102,28 +108,55 @@ class Owner:
         spools = self.directory.spools()
         if not spools and not reasons:
             reasons.append(f"all that was recorded is gone: somebody has removed {self.directory.path}")
-        run = self._run(int(session.exitstatus), reasons)
+        if self._nothing_to_write(reasons):
+            place = self._place(self._destination.path)
+            left = f"{place} is left as it was" if self._destination.path.exists() else f"{place} is not written"
+            self._unwritten = [f"no test was traced: {left}", *reasons]
+            self._withdraw()
+        else:
+            self._merge(session, self._run(int(session.exitstatus), reasons), spools)
+        self.merged()
+
+    def _nothing_to_write(self, reasons: list[str]) -> bool:
+        """Whether no test was to be run: none was found, or pytest was asked for something else (--collect-only,
+        --fixtures). What it took to find that out does not replace a trace."""
+        if self._config.getoption("setuponly"):  # also under --setup-plan: then fixtures are shown test by test
+            return True
+        # Tests that were run and lost are no reason to keep an older trace, which would look like theirs
+        return not self.directory.has_tests() and not (self._announced and reasons)
+
+    def _merge(self, session: pytest.Session, run: Run, spools: list[Path]) -> None:
         try:
             self._written = write_trace(self._destination, run, spools, append=self.options.append)
         except SeccompError as error:
-            self._error = f"{error}. What was recorded is kept in {self.directory.path}"
+            self._keep(str(error), run)
             if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         else:
-            # Now, not when pytest ends: killed in between, it would leave it behind, or be merged a second time
-            salvage.withdraw(self.directory)
-            self.directory.remove()
-        self.merged()
+            self._withdraw()
+
+    def _keep(self, error: str, run: Run) -> None:
+        try:
+            self._describe(run)
+        except SeccompError:
+            pass  # it stays described as it was at the beginning, and its trace will be called incomplete
+        command = salvage.by_hand(self.directory, self._destination.path, append=self.options.append)
+        self._unwritten = [error, "What was recorded is kept. This makes a trace of it:", f"  {command}"]
+
+    def _withdraw(self) -> None:
+        # Now, not when pytest ends: killed in between, it would leave it behind, or be merged a second time
+        salvage.withdraw(self.directory)
+        self.directory.remove()
 
     def pytest_report_header(self) -> str:
-        return summary.header(self.backend, self.options.path, append=self.options.append)
+        return summary.header(self.backend, self._place(self._destination.path), append=self.options.append)
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         self._told = True
-        if self._error is not None:
-            summary.failure(terminalreporter, self._error)
+        if self._unwritten:
+            summary.unwritten(terminalreporter, self._unwritten)
         elif self._written is not None:
-            summary.success(terminalreporter, self.backend, self._written)
+            summary.written(terminalreporter, self.backend, self._written, self._place)
 
     def _is_the_owner(self) -> bool:
         """Not a forked child, in which a test came back into pytest (sys.exit() does that)."""
@@ -131,11 +164,16 @@ class Owner:
 
     def _tell_on_stderr(self) -> None:
         """What must be said where there is no terminal plugin, or where it did not come to its summary."""
-        message = self._error
+        lines = self._unwritten
         if self._written is not None and not self._written.complete:
-            message = f"the trace in {self._written.path} is incomplete: {'; '.join(self._written.reasons)}"
-        if message is not None:
-            print(f"pytest-seccomp: {message}", file=sys.stderr)
+            lines = [f"the trace in {self._place(self._written.path)} is incomplete:", *self._written.reasons]
+        for line in lines:
+            print(f"pytest-seccomp: {line}", file=sys.stderr)
+
+    def _place(self, path: Path) -> str:
+        """A path as pytest shows paths: from where it was started, if it lies below."""
+        start = self._config.invocation_params.dir
+        return str(path.relative_to(start) if path.is_relative_to(start) else path)
 
     def _run(self, exit_status: int | None, reasons: list[str]) -> Run:
         namespace = self._config.known_args_namespace

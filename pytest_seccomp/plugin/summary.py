@@ -1,5 +1,8 @@
 """What the user reads: a line in the header, and a section at the end."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from pytest_seccomp.linux import process
@@ -9,14 +12,15 @@ from pytest_seccomp.trace.store import Written
 _NO_NEW_PRIVS = "; no_new_privs is set: programs such as sudo and ping do not gain privileges"
 
 
-def header(backend: str, path: str, *, append: bool) -> str:
+def header(backend: str, place: str, *, append: bool) -> str:
     """The line below pytest's own in the header."""
-    text = f"seccomp: backend {backend}, trace {'added ' if append else ''}to {path}"
+    text = f"seccomp: backend {backend}, trace {'added ' if append else ''}to {place}"
     return text if process.has_capability(process.CAP_SYS_ADMIN) else text + _NO_NEW_PRIVS
 
 
-def success(terminal: "pytest.TerminalReporter", backend: str, written: Written) -> None:
-    """What was recorded, where it is, and what is missing. Nothing under -q, unless something is missing."""
+def written(terminal: "pytest.TerminalReporter", backend: str, written: Written, place: Callable[[Path], str]) -> None:
+    """What was recorded, where it is, and what is missing. Nothing under -q, unless something is missing. `place` says
+    how to show a path."""
     quiet, verbose = terminal.verbosity < 0, terminal.verbosity > 0
     if quiet and written.complete and not written.replaced_other:
         return
@@ -28,22 +32,26 @@ def success(terminal: "pytest.TerminalReporter", backend: str, written: Written)
         f"{figures.tests:,} tests, {figures.collection:,} in collection; {figures.harness:,} in the harness, left out"
     )
     if not written.complete:
-        lost = "an unknown number of" if written.lost is None else f"{written.lost:,}"
-        terminal.line(f"{lost} calls lost:" if written.lost != 0 else "no call was lost, but the run was cut short:")
+        terminal.line("INCOMPLETE: calls may be missing:")
         for reason in written.reasons:
             terminal.line(f"  {reason}")
+    path = place(written.path)
     if written.replaced_other:
-        terminal.line(f"{written.path} was written by another run meanwhile, which this one has replaced")
+        terminal.line(f"{path} was written by another run meanwhile, which this one has replaced")
     if verbose:
         for line in _table(written.records):
             terminal.line(line)
-    terminal.line(f"written: {written.path}, {written.tests}")
+    terminal.line(f"written: {path}, {place(written.tests)}")
 
 
-def failure(terminal: "pytest.TerminalReporter", message: str) -> None:
-    """That there is no trace, and why."""
+def unwritten(terminal: "pytest.TerminalReporter", lines: list[str]) -> None:
+    """That there is no trace. One line is for a run without a test; where something went wrong, more say what."""
+    if len(lines) == 1:
+        terminal.line(f"seccomp: {lines[0]}")
+        return
     terminal.section("system calls: NOT WRITTEN", red=True)
-    terminal.line(message)
+    for line in lines:
+        terminal.line(line)
 
 
 def _table(records: list[Record]) -> list[str]:

@@ -101,7 +101,7 @@ class Tracing:
         finally:
             del item.teardown
             if self.died and not item.session.shouldstop:
-                item.session.shouldstop = f"pytest-seccomp: {self.died}"
+                item.session.shouldstop = f"pytest-seccomp: after {item.nodeid}: {self.died}"
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:

@@ -54,10 +54,11 @@ class Ledger:
             self._write_other("collect", "collection", COLLECTION, complete=True)
 
     def close(self, reasons: list[str]) -> bool:
-        """Write what is left and the end of the spool. Returns whether the trace is complete, which it is without
-        `reasons` for the contrary and if all was written."""
+        """Write what is left and the end of the spool, with the test that did not finish, if there is one. Returns
+        whether all was recorded: it was without `reasons` for the contrary and if all was written."""
         if self.closed:
             return False
+        unfinished = [f"{_from_json(self._open[1])} did not finish"] if self._open is not None else []
         self._give_up()
         self.collected()
         self._write_other("harness", "harness", HARNESS, complete=not reasons)
@@ -66,8 +67,9 @@ class Ledger:
         if self._spool.error:
             reasons.append(self._spool.error)
         complete = not reasons
+        told = unfinished + reasons
         self._spool.write(
-            f'{{"kind":"end","complete":{_json(complete)},"lost":{_json(self.lost)},"reasons":{_json_texts(reasons)}}}'
+            f'{{"kind":"end","complete":{_json(not told)},"lost":{_json(self.lost)},"reasons":{_json_texts(told)}}}'
         )
         if complete and self._spool.error:  # of the line that would have said so
             reasons.append(self._spool.error)
@@ -118,6 +120,12 @@ def _json(value: "bool | int | None") -> str:
     if value is None:
         return "null"
     return str(value).lower()
+
+
+def _from_json(text: str) -> str:
+    import json  # as below
+
+    return str(json.loads(text))
 
 
 def _json_texts(texts: list[str]) -> str:

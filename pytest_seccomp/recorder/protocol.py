@@ -21,7 +21,10 @@ import marshal
 
 Message = tuple[object, ...]
 
-CLOSED = "a test has closed the connection to the recorder: what was traced after that is not recorded"
+CLOSED = (
+    "a test has closed descriptors that it did not open, the recorder's among them: what was traced after that is not "
+    "recorded"
+)
 """What both ends say where the code under test closes descriptors that it did not open."""
 
 

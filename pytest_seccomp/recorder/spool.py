@@ -8,6 +8,9 @@ import fcntl
 import os
 import time
 
+_TEST = b'{"kind":"test",'
+"""How the ledger begins the line of a test."""
+
 
 class Spool:
     """Appends whole lines. A line that does not fit (disk full) is taken back, so that none is torn, and the first
@@ -48,6 +51,15 @@ class Spool:
         os.close(self._descriptor)
 
 
+def has_tests(path: str) -> bool:
+    """Whether a run of a test is in this spool, to its end or not."""
+    try:
+        with open(path, "rb") as file:
+            return any(line.startswith(_TEST) for line in file)
+    except FileNotFoundError:
+        return False  # somebody has removed it
+
+
 def wait_until_closed(paths: list[str], seconds: float) -> list[str]:
     """Wait, for some seconds at most, until no recorder writes these spools any more; returns those still written."""
     deadline = time.monotonic() + seconds
@@ -60,7 +72,10 @@ def wait_until_closed(paths: list[str], seconds: float) -> list[str]:
 
 
 def _is_written(path: str) -> bool:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False  # somebody has removed it
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

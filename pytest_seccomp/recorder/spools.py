@@ -71,6 +71,10 @@ class SpoolDirectory:
         """The spools that are there, in order; with a name only those of that worker."""
         return sorted(self.path.glob(f"{name}-*{_SUFFIX}" if name else f"*{_SUFFIX}"))
 
+    def has_tests(self) -> bool:
+        """Whether a run of a test was recorded, to its end or not."""
+        return any(spool.has_tests(os.fspath(path)) for path in self.spools())
+
     def wait_until_written(self, seconds: float) -> list[Path]:
         """Wait, for some seconds at most, until no spool is written any more. Returns those that still are."""
         return [Path(path) for path in spool.wait_until_closed([os.fspath(path) for path in self.spools()], seconds)]

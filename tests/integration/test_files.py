@@ -37,7 +37,7 @@ def expect_refused(suite: Suite, *options: str, text: str) -> None:
     with Run(suite, *options) as run:
         finished = run.finish(pytest.ExitCode.USAGE_ERROR)
         run.expect_nothing_left()
-    (line,) = [line for line in finished.stderr.splitlines() if text in line]
+    (line,) = [line for line in finished.stderr.splitlines() if line and text in line]
     assert line.startswith("ERROR: pytest-seccomp: ")
     assert "Traceback" not in finished.stderr
     assert finished.stdout == ""
@@ -71,11 +71,15 @@ def somebodys_file(path: Path) -> None:
         ("/sys/trace.ndjson", "cannot write a trace to /sys/trace.ndjson"),
         ("pytest.ini/out.ndjson", "Not a directory"),
         ("out.tests.ndjson", "that is how the file with the tests of a trace is named"),
-        ("test_one.py", "there is a file that is no trace"),
-        ("", "cannot write a trace to "),
+        ("somebodys.txt", "there is a file that is no trace"),
+        ("test_one.py", "--seccomp-trace takes 'test_one.py' for its PATH: write --seccomp-trace=PATH before it"),
+        ("test_two.py", "--seccomp-trace takes 'test_two.py' for its PATH"),
+        ("test_one.py::test_one", "--seccomp-trace takes 'test_one.py::test_one' for its PATH"),
+        ("", "--seccomp-trace is empty: name a file, such as --seccomp-trace=out.ndjson"),
     ],
 )
 def test_a_path_that_can_take_no_trace(noting: Suite, path: str, text: str) -> None:
+    somebodys_file(noting.folder / "somebodys.txt")
     expect_refused(noting, f"--seccomp-trace={path}", text=text)
 
 
@@ -103,13 +107,20 @@ def test_through_xdist_too(noting: Suite) -> None:
     assert not (noting.folder / "imported").exists()
 
 
+@pytest.mark.parametrize("test", ["test_one.py", "test_one.py::test_one", "../suite"])
+def test_an_option_without_its_value_takes_the_tests_for_it(noting: Suite, test: str) -> None:
+    expect_refused(noting, "--seccomp-trace", test, text="")
+
+
 def test_append_without_a_path(noting: Suite) -> None:
     expect_refused(noting, "--seccomp-trace-append", text="--seccomp-trace-append needs --seccomp-trace=PATH")
 
 
 def test_append_to_what_is_no_trace(noting: Suite) -> None:
     (noting.folder / "out.ndjson").write_text('{"syscall": 0, "name": "read", "cou')
-    expect_refused(noting, "--seccomp-trace=out.ndjson", "--seccomp-trace-append", text="out.ndjson:1: ")
+    expect_refused(
+        noting, "--seccomp-trace=out.ndjson", "--seccomp-trace-append", text="there is a file that is no trace"
+    )
 
 
 def test_a_backend_in_the_ini_file_that_there_is_not(noting: Suite) -> None:
@@ -147,12 +158,13 @@ def test_choosing_a_backend(noting: Suite, ini: str, options: list[str]) -> None
     assert trace.run["backend"] == "notify"
 
 
-def test_a_backend_without_anything_to_trace(noting: Suite) -> None:
-    """The option alone asks for nothing."""
-    with Run(noting, "--seccomp-backend=notify") as run:
-        finished = run.finish(0)
-        assert run.processes() == []
-    assert "seccomp:" not in finished.stdout
+@pytest.mark.parametrize("backend", ["notify", "auto"])
+def test_a_backend_without_anything_to_trace(noting: Suite, backend: str) -> None:
+    expect_refused(
+        noting,
+        f"--seccomp-backend={backend}",
+        text="--seccomp-backend needs --seccomp-trace=PATH: for all runs, set the ini option instead",
+    )
 
 
 @pytest.mark.needs("root", "mount")
@@ -190,7 +202,8 @@ def test_a_place_that_is_taken_while_the_tests_run(suite: Suite, terminal: tuple
         finished = run.finish(pytest.ExitCode.INTERNAL_ERROR)
         (kept,) = run.spool_directories()
     stream = finished.stderr if "no:terminal" in terminal else finished.stdout
-    assert f"What was recorded is kept in {kept}" in stream
+    assert "What was recorded is kept. This makes a trace of it:\n" in stream
+    assert f"  pytest-seccomp merge {kept} -o {suite.folder}/place/out.ndjson\n" in stream
     assert "cannot " in stream
     assert (suite.folder / "place").read_text() == "taken"
 

@@ -88,6 +88,6 @@ def test_a_full_disk_for_path(suite: Suite, tmp_path: Path, options: tuple[str, 
         assert "NOT WRITTEN" in finished.stdout
         assert "No space left on device" in finished.stdout
         (kept,) = run.spool_directories()
-        assert f"What was recorded is kept in {kept}" in finished.stdout
+        assert f"  pytest-seccomp merge {kept} -o {path}\n" in finished.stdout
         lines = [json.loads(line) for spool in kept.glob("*.ndjson") for line in spool.read_text().splitlines()]
         assert len([line for line in lines if line["kind"] == "test"]) == 300

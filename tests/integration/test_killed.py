@@ -52,6 +52,7 @@ def expect_cut_short(run: Run) -> None:
     trace = run.salvaged()
     assert not trace.complete
     assert trace.run["exit_status"] is None
+    assert "test_waiting.py::test_waiting did not finish" in trace.run["reasons"]
     assert [line.nodeid.partition("::")[2] for line in trace.tests] == ["test_before", "test_waiting"]
     before, test = trace.tests
     assert before.complete
@@ -116,6 +117,20 @@ def test_while_a_forked_child_lives_on(suite: Suite) -> None:
         assert trace.test("test_child").phase("call")["getppid"] == 200
 
 
+def test_before_the_first_test(waiting: Suite) -> None:
+    """The trace that is there stays: nothing of it is known anew."""
+    with traced(waiting, "-k", "test_before") as run:
+        run.finish(0)
+    before = [(waiting.folder / name).read_bytes() for name in ("out.ndjson", "out.tests.ndjson")]
+    waiting.write("test_slow.py", "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(1000)\n")
+    with traced(waiting) as run:
+        run.wait_for("importing")
+        run.kill()
+        run.finish(-signal.SIGKILL)
+        run.expect_nothing_left()
+    assert [(waiting.folder / name).read_bytes() for name in ("out.ndjson", "out.tests.ndjson")] == before
+
+
 @pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
 def test_by_ctrl_c(waiting: Suite, options: tuple[str, ...]) -> None:
     with traced(waiting, *options, plugins=["xdist"]) as run:
@@ -129,6 +144,10 @@ def test_by_ctrl_c(waiting: Suite, options: tuple[str, ...]) -> None:
         assert without_futex(trace.test("test_before").own) == {"call": {"getppid": 100}}
         assert trace.test("test_waiting").phase("call")["getppid"] == 200
         assert trace.test("test_waiting").outcome is None
+        worker = trace.test("test_waiting").worker
+        unfinished = f"{f'{worker}: ' if worker else ''}test_waiting.py::test_waiting did not finish"
+        assert trace.run["reasons"] == [unfinished]
+        assert f"\nINCOMPLETE: calls may be missing:\n  {unfinished}\n" in finished.stdout
         run.expect_nothing_left()
 
 
@@ -246,6 +265,7 @@ def test_a_worker(suite: Suite) -> None:
     assert sorted(line.nodeid for line in trace.tests) == [f"test_exit.py::test_calls[{n}]" for n in range(6)]
     assert trace.counts["getppid"] == sum(range(100, 106))
     assert "gw2" in {line.worker for line in trace.harnesses}
-    (reason,) = trace.run["reasons"]
+    unfinished, reason = trace.run["reasons"]
+    assert unfinished == f"{lost.worker}: test_exit.py::test_calls[2] did not finish"
     assert reason.startswith(f"{lost.worker}: pytest (process ")
     assert reason.endswith(") ended before its session did")

@@ -27,15 +27,76 @@ def test_no_session_at_all(suite: Suite, option: str) -> None:
     assert "seccomp: backend" not in output
 
 
-@pytest.mark.parametrize("option", ["--markers", "--fixtures", "--cache-show", "--setup-plan", "--setup-only"])
-def test_other_commands(suite: Suite, option: str) -> None:
-    """Some have a session without a test, some none: both end well."""
+def expect_kept(suite: Suite, *options: str, plugins: tuple[str, ...] = ()) -> list[str]:
+    """A run without a test, which ends as it does without tracing: it writes no trace, and with or without appending
+    it leaves the one alone that is there. Returns what it said of it each time."""
+    plain = suite.run(*options, plugins=plugins)
+    said = []
+    for earlier in ([], ["--seccomp-trace-append"], []):
+        before = {path: path.read_bytes() for path in suite.folder.glob("*out*")}
+        with traced(suite, *earlier, *options, plugins=plugins) as run:
+            finished = run.finish(plain.status)
+            run.expect_nothing_left()
+        assert {path: path.read_bytes() for path in suite.folder.glob("*out*")} == before
+        assert "system calls: " not in finished.stdout
+        said += [line for line in finished.output.splitlines() if "no test was traced" in line]
+        if not before:
+            with traced(suite, "test_one.py") as run:
+                run.finish(0)
+    return said
+
+
+LEFT = "seccomp: no test was traced: out.ndjson is left as it was"
+NOT_WRITTEN = "seccomp: no test was traced: out.ndjson is not written"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--fixtures",),
+        ("--fixtures-per-test",),
+        ("--cache-show",),
+        ("--collect-only",),
+        ("--collect-only", "-q"),
+        ("--setup-plan",),
+        ("--setup-only",),
+        ("-k", "nothing"),
+        ("does_not_exist.py",),
+        ("test_one.py::test_does_not_exist",),
+        ("test_broken.py",),
+        ("empty",),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "xdist"])
+def test_a_run_without_a_test_replaces_no_trace(
+    suite: Suite, workers: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    """Whatever the reason is: another question, a typo, a module that cannot be imported."""
     suite.write("test_one.py", PASSING)
-    with traced(suite, option) as run:
-        finished = run.finish(0)
-        run.expect_nothing_left()
-    if (suite.folder / "out.ndjson").exists():
-        assert finished.trace().complete
+    suite.write("test_broken.py", "import does_not_exist\n")
+    suite.write("pytest.ini", "[pytest]\ntestpaths = test_one.py\n")
+    (suite.folder / "empty").mkdir()
+    assert expect_kept(suite, *workers, *options, plugins=("xdist",)) == [NOT_WRITTEN, LEFT, LEFT]
+
+
+def test_a_question_without_a_session_is_just_answered(suite: Suite) -> None:
+    suite.write("test_one.py", PASSING)
+    assert expect_kept(suite, "--markers") == []
+
+
+def test_a_run_without_a_test_says_so_without_a_terminal_too(suite: Suite) -> None:
+    suite.write("test_one.py", PASSING)
+    said = expect_kept(suite, "-k", "nothing", "-p", "no:terminal")
+    assert said[1:] == ["pytest-seccomp: no test was traced: out.ndjson is left as it was"] * 2
+
+
+def test_tests_that_are_all_skipped_are_traced(suite: Suite) -> None:
+    suite.write("test_one.py", "import pytest\n@pytest.mark.skip\ndef test_one():\n    pass\n")
+    with traced(suite) as run:
+        trace = run.trace(status=0)
+    assert trace.complete
+    assert trace.outcomes == {"test_one.py::test_one": "skipped"}
 
 
 @pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
@@ -57,18 +118,17 @@ def test_an_option_that_there_is_not(suite: Suite) -> None:
     expect_no_trace(suite, "--no-such-option", status=4)
 
 
-@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
-def test_an_error_in_collection(suite: Suite, options: tuple[str, ...]) -> None:
-    """The collection is recorded. Alone no test runs then; xdist's workers run those that there are."""
+def test_an_error_in_collection_under_xdist(suite: Suite) -> None:
+    """Alone no test runs then; xdist's workers run those that there are."""
     suite.write("test_one.py", PASSING)
     suite.write("test_two.py", "import os\nfor _ in range(50):\n    os.getppid()\nimport does_not_exist\n")
-    plain = suite.run(*options, plugins=["xdist"])
-    with traced(suite, *options, plugins=["xdist"]) as run:
+    plain = suite.run("-n2", plugins=["xdist"])
+    with traced(suite, "-n2", plugins=["xdist"]) as run:
         trace = run.trace(status=plain.status)
         run.expect_nothing_left()
     assert trace.complete
     assert trace.run["exit_status"] == plain.status
-    assert set(trace.outcomes) == ({"test_one.py::test_one"} if options else set())
+    assert set(trace.outcomes) == {"test_one.py::test_one"}
     assert all(line.counts["getppid"] >= 50 for line in trace.collections)
 
 
@@ -80,19 +140,6 @@ def test_errors_in_collection_that_do_not_stop_it(suite: Suite) -> None:
         run.expect_nothing_left()
     assert trace.complete
     assert trace.test("test_one").own == {"call": {"getppid": 1}}
-
-
-@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
-@pytest.mark.parametrize("selection", [("-k", "nothing"), ("empty",)], ids=["deselected", "empty"])
-def test_no_test(suite: Suite, options: tuple[str, ...], selection: tuple[str, ...]) -> None:
-    suite.write("test_one.py", PASSING)
-    (suite.folder / "empty").mkdir()
-    with traced(suite, *options, *selection, plugins=["xdist"]) as run:
-        trace = run.trace(status=pytest.ExitCode.NO_TESTS_COLLECTED)
-        run.expect_nothing_left()
-    assert trace.complete
-    assert trace.tests == []
-    assert trace.run["exit_status"] == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 @pytest.mark.parametrize(
@@ -113,12 +160,13 @@ def test_another_plugin_that_fails(suite: Suite, hook: str) -> None:
         finished = run.finish(pytest.ExitCode.INTERNAL_ERROR)
         run.expect_nothing_left()
     assert "broken plugin" in finished.output
-    if hook == "pytest_sessionstart":  # no session yet
+    if hook != "pytest_runtest_makereport":  # no test yet
         assert list(suite.folder.glob("out*")) == []
         return
     trace = finished.trace()
     assert trace.run["exit_status"] == pytest.ExitCode.INTERNAL_ERROR
-    assert [line.outcome for line in trace.tests] == ([None] if hook == "pytest_runtest_makereport" else [])
+    assert [line.outcome for line in trace.tests] == [None]
+    assert trace.run["reasons"] == ["test_one.py::test_one did not finish"]
 
 
 def test_another_plugin_that_fails_in_a_worker(suite: Suite) -> None:
@@ -158,18 +206,20 @@ def test_keyboard_interrupt(suite: Suite, where: str) -> None:
         """,
     )
     with traced(suite) as run:
-        trace = run.trace(status=pytest.ExitCode.INTERRUPTED)
+        finished = run.finish(pytest.ExitCode.INTERRUPTED)
         run.expect_nothing_left()
-    assert trace.run["exit_status"] == pytest.ExitCode.INTERRUPTED
     if where == "import":
-        assert trace.complete
-        assert trace.tests == []
-    else:
-        assert not trace.complete
-        assert trace.test("test_before").complete
-        assert trace.test("test_before").own == {"call": {"getppid": 1}}
-        assert trace.test("test_interrupted").outcome is None
-        assert not trace.test("test_interrupted").complete
+        assert NOT_WRITTEN in finished.stdout
+        return
+    trace = finished.trace()
+    assert trace.run["exit_status"] == pytest.ExitCode.INTERRUPTED
+    assert not trace.complete
+    assert trace.run["reasons"] == ["test_one.py::test_interrupted did not finish"]
+    assert trace.run["lost"] == 0
+    assert trace.test("test_before").complete
+    assert trace.test("test_before").own == {"call": {"getppid": 1}}
+    assert trace.test("test_interrupted").outcome is None
+    assert not trace.test("test_interrupted").complete
 
 
 @pytest.mark.parametrize("status", [0, 3, 42])

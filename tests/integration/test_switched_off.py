@@ -43,13 +43,14 @@ def observing(suite: Suite) -> Suite:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "ours"),
-    [([], []), (["-n", "1"], []), ([], ["--seccomp-backend=notify"])],
-    ids=["one process", "xdist", "a backend for nothing"],
+    ("arguments", "ini"),
+    [([], ""), (["-n", "1"], ""), ([], "seccomp_backend = notify")],
+    ids=["one process", "xdist", "a backend in the ini file"],
 )
-def test_no_import_and_nothing_that_shows(observing: Suite, arguments: list[str], ours: list[str]) -> None:
+def test_no_import_and_nothing_that_shows(observing: Suite, arguments: list[str], ini: str) -> None:
+    observing.write("pytest.ini", f"[pytest]\n{ini}\n")
     name = "gw0.json" if "-n" in arguments else "seen.json"
-    observing.run(*arguments, *ours, plugins=OTHERS, python=["-W", "error"]).expect(0)
+    observing.run(*arguments, plugins=OTHERS, python=["-W", "error"]).expect(0)
     with_it = json.loads((observing.folder / name).read_text())
     (observing.folder / name).unlink()
     observing.run(*arguments, plugins=["no:seccomp", *OTHERS], python=["-W", "error"]).expect(0)

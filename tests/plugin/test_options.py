@@ -44,6 +44,23 @@ def test_appending_to_nothing_is_refused() -> None:
         Options.of(config(trace=None, append=True))
 
 
+def test_a_backend_for_nothing_is_refused() -> None:
+    with pytest.raises(SeccompError, match=r"^--seccomp-backend needs --seccomp-trace=PATH: for all runs, set the "):
+        Options.of(config(trace=None, backend="notify"))
+
+
+def test_the_home_directory_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert Options.of(config(trace="~/out.ndjson")).path == "/home/somebody/out.ndjson"
+    assert Options.of(config(trace="a~/~out")).path == "a~/~out"
+
+
+@pytest.mark.parametrize("path", ["", "test_a.py", "tests/test_a.py::test_b", "conftest.py"])
+def test_a_path_that_cannot_be_meant_is_refused(path: str) -> None:
+    with pytest.raises(SeccompError, match=r"^--seccomp-trace "):
+        Options.of(config(trace=path))
+
+
 def test_an_unknown_backend_of_the_ini_file_is_refused() -> None:
     with pytest.raises(SeccompError, match=r"^ini option seccomp_backend: 'ptrace' is no backend: use one of auto, no"):
         Options.of(config(ini="ptrace"))

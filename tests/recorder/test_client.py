@@ -132,7 +132,8 @@ def test_a_process_that_ends_without_a_word(tmp_path: Path) -> None:
     assert (test["outcome"], test["complete"]) == (None, False)
     assert {number: phases for _, number, phases in test["syscalls"]}[IOCTL] == {"call": 5}
     assert end["complete"] is False
-    (reason,) = end["reasons"]
+    unfinished, reason = end["reasons"]
+    assert unfinished == "t.py::a did not finish"
     assert reason.endswith("ended before its session did")
 
 

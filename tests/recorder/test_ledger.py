@@ -100,6 +100,18 @@ def test_a_test_that_did_not_end_has_no_outcome_and_is_incomplete(ledger: Ledger
     assert (second["nodeid"], second["outcome"], second["complete"]) == ("b", None, False)
 
 
+@pytest.mark.parametrize("nodeid", ["t.py::a", 'quoted " and \\', "lone \udcff"])
+def test_the_test_that_did_not_finish_is_named(ledger: Ledger, path: Path, nodeid: str) -> None:
+    """In the spool; whoever asks for the end hears of what could not be recorded, and that is something else."""
+    ledger.begin(BASE, json.dumps(nodeid), 0)
+    reasons: list[str] = []
+    assert ledger.close(reasons) is True
+    assert reasons == []
+    *_, harness, end = lines(path)
+    assert harness["complete"] is True
+    assert end == {"kind": "end", "complete": False, "lost": 0, "reasons": [f"{nodeid} did not finish"]}
+
+
 def test_the_end_of_another_test_ends_nothing(ledger: Ledger, path: Path) -> None:
     ledger.begin(BASE, '"a"', 0)
     ledger.end(labels.next_base(BASE), '"passed"')

@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pytest_seccomp.errors import TraceError
+from pytest_seccomp.errors import RecorderError, TraceError
 from pytest_seccomp.recorder import salvage
 from pytest_seccomp.recorder.ledger import Ledger
 from pytest_seccomp.recorder.spool import Spool
@@ -18,6 +19,8 @@ from pytest_seccomp.trace.store import Destination
 
 GETPPID = 0xC000003E << 32 | 110
 """On x86-64, whatever this machine is."""
+
+EARLIER = '{"syscall": 110, "name": "getppid", "count": 5, "arch": "x86_64", "tests": 1, "collection": 0}\n'
 
 RUN = Run(
     backend="notify",
@@ -64,7 +67,11 @@ def test_what_was_recorded_is_merged_and_incomplete(directory: SpoolDirectory, t
     assert run["complete"] is False
     assert run["exit_status"] is None
     assert run["selection"] == ["tests"]
-    assert run["reasons"] == ["the session was killed before it had written its trace", "pytest was killed"]
+    assert run["reasons"] == [
+        "the session was killed before it had written its trace",
+        "test_a.py::test_a did not finish",
+        "pytest was killed",
+    ]
     assert (test["nodeid"], test["outcome"], test["complete"]) == ("test_a.py::test_a", None, False)
     assert not directory.path.exists()
 
@@ -72,11 +79,63 @@ def test_what_was_recorded_is_merged_and_incomplete(directory: SpoolDirectory, t
 @pytest.mark.parametrize("append", [True, False])
 def test_appending(directory: SpoolDirectory, tmp_path: Path, append: bool) -> None:
     path = tmp_path / "out.ndjson"
-    path.write_text('{"syscall": 110, "name": "getppid", "count": 5, "arch": "x86_64", "tests": 1, "collection": 0}\n')
+    path.write_text(EARLIER)
     describe(directory, path, append=append)
     salvage.main(str(directory.path))
     (record,) = records(path)
     assert record["count"] == (12 if append else 7)
+
+
+def test_a_session_that_was_killed_before_its_first_test_replaces_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    directory = SpoolDirectory.create()
+    Ledger(Spool(directory.new_spool("pytest")), "null", '"notify"').close(["pytest was killed"])
+    path = tmp_path / "out.ndjson"
+    path.write_text(EARLIER)
+    describe(directory, path)
+    salvage.main(str(directory.path))
+    assert path.read_text() == EARLIER
+    assert not directory.path.exists()
+
+
+def test_the_run_in_a_directory(directory: SpoolDirectory, tmp_path: Path) -> None:
+    """As it was described last: one that has an exit status came to its end."""
+    destination = Destination.check(tmp_path / "out.ndjson")
+    salvage.describe(directory, destination, RUN, append=False)
+    killed = ["the session was killed before it had written its trace"]
+    assert salvage.run_of(directory) == replace(RUN, complete=False, reasons=killed)
+    ended = replace(RUN, exit_status=1, workers=2)
+    salvage.describe(directory, destination, ended, append=False)
+    assert salvage.run_of(directory) == ended
+
+
+def test_a_directory_without_a_run(directory: SpoolDirectory) -> None:
+    with pytest.raises(RecorderError, match=": no run is described here, or its trace is written already: nothing "):
+        salvage.run_of(directory)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"path": "out", "append": false}', '{"run": {"backend": 1}}'])
+def test_a_description_that_is_damaged(directory: SpoolDirectory, text: str) -> None:
+    (directory.path / "run.json").write_text(text)
+    with pytest.raises(RecorderError, match=r"/run\.json: cannot be read, or is damaged: "):
+        salvage.run_of(directory)
+
+
+def test_the_command_for_a_user(directory: SpoolDirectory, tmp_path: Path) -> None:
+    """One that can be pasted. What is appended to is no output: it would be lost if that went wrong."""
+    place = tmp_path / "a place"
+    place.mkdir()
+    path = place / "out.ndjson"
+    for append in (False, True):
+        command = salvage.by_hand(directory, path, append=append)
+        assert command == f"pytest-seccomp merge {directory.path} -o '{place}/out.ndjson'"
+    path.write_text(EARLIER)
+    assert salvage.by_hand(directory, path, append=False) == command
+    assert salvage.by_hand(directory, path, append=True) == (
+        f"pytest-seccomp merge '{place}/out.ndjson' {directory.path} -o '{place}/out-merged.ndjson'"
+    )
 
 
 def test_nothing_to_merge(directory: SpoolDirectory, tmp_path: Path) -> None:
@@ -128,9 +187,12 @@ def test_where_it_cannot_be_merged_it_is_kept(directory: SpoolDirectory, tmp_pat
     describe(directory, place / "out.ndjson")
     place.rmdir()
     place.write_text("taken")
-    with pytest.raises(TraceError):
+    with pytest.raises(TraceError) as caught:
         salvage.main(str(directory.path))
     assert len(directory.spools()) == 1
+    why, what_to_do = (directory.path / "not-merged.txt").read_text().splitlines()
+    assert why == str(caught.value)
+    assert what_to_do == f"What was recorded is kept: pytest-seccomp merge {directory.path} -o {place / 'out.ndjson'}"
 
 
 def test_the_description_is_whole_or_not_there(directory: SpoolDirectory, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_seccomp.errors import RecorderError
+from pytest_seccomp.recorder.ledger import Ledger
 from pytest_seccomp.recorder.spool import Spool
 from pytest_seccomp.recorder.spools import SpoolDirectory
 
@@ -90,6 +91,34 @@ def test_waiting_names_the_spools_that_are_still_written() -> None:
     assert directory.wait_until_written(0) == [Path(written.path)]
     written.close()
     assert directory.wait_until_written(0) == []
+
+
+def test_whether_a_test_was_recorded() -> None:
+    """To its end or not; in any of the spools."""
+    directory = SpoolDirectory.create()
+    assert not directory.has_tests()
+    collecting = Ledger(Spool(directory.new_spool("gw0")), '"gw0"', '"notify"')
+    collecting.collected()
+    assert not directory.has_tests()
+    collecting.close([])
+    assert not directory.has_tests()
+    testing = Ledger(Spool(directory.new_spool("gw1")), '"gw1"', '"notify"')
+    testing.begin(4, '"t.py::a"', 0)
+    assert not directory.has_tests()
+    testing.close([])
+    assert directory.has_tests()
+    assert collecting.closed
+
+
+def test_spools_that_somebody_removes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between looking for them and reading them."""
+    directory = SpoolDirectory.create()
+    there = Spool(directory.new_spool("gw0"))
+    paths = [directory.path / "gone.ndjson", Path(there.path)]
+    monkeypatch.setattr(SpoolDirectory, "spools", lambda *_: paths)
+    assert not directory.has_tests()
+    assert directory.wait_until_written(0) == [Path(there.path)]
+    there.close()
 
 
 def test_removing_it_twice_is_nothing() -> None:
