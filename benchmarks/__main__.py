@@ -15,6 +15,7 @@ import calls
 import entry
 import machine
 import merging
+import parser
 import suites
 from rounds import Measurement, Scale
 
@@ -28,6 +29,7 @@ MEASUREMENTS = {
     "import": entry.entry_point,
     "import-no-bytecode": entry.entry_point_without_bytecode,
     "merge": merging.merge,
+    "parser": parser.parser,
 }
 
 QUICK = Scale(rounds=2, loop_calls=20_000, sparse_calls=500, tests=2_000, starts=3, lines=(1_000, 5_000))
