@@ -23,6 +23,9 @@ PROGRAMS = {
 }
 
 
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
+
+
 def numbers(line: Line, phase: str | None = None) -> Counter[int]:
     """Calls by number; of a phase, or of all."""
     counts: Counter[int] = Counter()
@@ -94,17 +97,21 @@ def test_a_whole_run(suite: Suite) -> None:
 @pytest.fixture
 def spawning(suite: Suite) -> Suite:
     """A suite whose test starts one program; the C library does that in the same way for all."""
+    suite.write("environment.json", json.dumps(ENVIRONMENT))
     suite.write(
         "test_spawn.py",
         """
-        import json, os, pathlib, pytest
+        import json, os, pathlib, pytest, signal
 
         PROGRAMS = json.loads(pathlib.Path("programs.json").read_text())
 
         @pytest.mark.parametrize("argv", PROGRAMS, ids=map(str, range(len(PROGRAMS))))
         def test_spawn(argv):
             nowhere = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
-            os.waitpid(os.posix_spawn(argv[0], argv, os.environ, file_actions=nowhere), 0)
+            ignored = [signal.SIGPIPE, signal.SIGXFSZ]  # by Python
+            environment = json.loads(pathlib.Path("environment.json").read_text())
+            pid = os.posix_spawn(argv[0], argv, environment, file_actions=nowhere, setsigdef=ignored)
+            os.waitpid(pid, 0)
         """,
     )
     return suite
@@ -112,9 +119,14 @@ def spawning(suite: Suite) -> Suite:
 
 @pytest.mark.needs("c-compiler")
 def test_single_programs(spawning: Suite, tmp_path: Path) -> None:
-    """A test that starts a program, less what starting costs, against `strace -f program` without pytest."""
-    exiting = static_program(tmp_path, calls=0)
-    commands = [[str(exiting)], *PROGRAMS.values(), [str(static_program(tmp_path, calls=7))]]
+    """A test that starts a program, less what starting costs, against `strace -f program` without pytest.
+
+    Two runs of a program are compared, so it must be one whose calls do not vary: no shell, whose SIGCHLD comes when it
+    comes and once for two children, and no Python, in which the C library's heap grows by one brk more or less.
+    """
+    programs = [static_program(tmp_path, calls=0), family(tmp_path), static_program(tmp_path, calls=7)]
+    commands = [[str(program)] for program in programs]
+    commands.insert(1, PROGRAMS["ls"])
     spawning.write("programs.json", json.dumps(commands))
     trace = spawning.trace()
     spawned = [numbers(trace.test(f"test_spawn[{index}]"), "call") for index in range(len(commands))]
@@ -127,11 +139,11 @@ def test_single_programs(spawning: Suite, tmp_path: Path) -> None:
 
 
 def strace_alone(command: list[str], log: Path, suite: Suite) -> Counter[int]:
-    """Calls by number of a command that strace runs, with the same streams and environment."""
+    """Calls by number of a command that strace runs, with the same streams, environment and signals."""
     subprocess.run(
         ["strace", *strace.OPTIONS, str(log), *command],
         cwd=suite.folder,
-        env=suite.environment(),
+        env=ENVIRONMENT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -167,4 +179,62 @@ def static_program(folder: Path, calls: int) -> Path:
         """
     )
     subprocess.run(["gcc", "-O1", "-static", "-nostdlib", "-o", str(program), str(source)], check=True)
+    return program
+
+
+def family(folder: Path) -> Path:
+    """A program that starts others in each way that C has, one after the other, and waits for each."""
+    program = folder / "family"
+    source = program.with_suffix(".c")
+    source.write_text(
+        """
+        #include <dirent.h>
+        #include <spawn.h>
+        #include <stdlib.h>
+        #include <sys/wait.h>
+        #include <unistd.h>
+
+        extern char **environ;
+        static char *const TRUE[] = {"true", NULL};
+
+        static void family(int generations, int pipe_end)
+        {
+            pid_t child = fork();
+            if (child == 0) {
+                if (generations > 1)
+                    family(generations - 1, pipe_end);
+                for (int made = 0; made < 10 * generations; made++)
+                    getppid();
+                write(pipe_end, "1", 1);
+                _exit(0);
+            }
+            waitpid(child, NULL, 0);
+        }
+
+        int main(void)
+        {
+            int ends[2];
+            char text[3];
+            pipe(ends);
+            family(3, ends[1]);
+            read(ends[0], text, sizeof text);
+            pid_t child;
+            posix_spawn(&child, "/bin/true", NULL, NULL, TRUE, environ);
+            waitpid(child, NULL, 0);
+            if (vfork() == 0)
+                execv("/bin/true", TRUE);
+            wait(NULL);
+            if (fork() == 0)
+                execv("/does/not/exist", TRUE), _exit(1);
+            wait(NULL);
+            DIR *directory = opendir("/");
+            while (readdir(directory))
+                ;
+            closedir(directory);
+            free(calloc(1, 10 << 20));
+            return 0;
+        }
+        """
+    )
+    subprocess.run(["gcc", "-w", "-o", str(program), str(source)], check=True)
     return program
