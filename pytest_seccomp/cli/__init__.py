@@ -12,9 +12,9 @@ from typing import NoReturn
 
 import pytest_seccomp
 from pytest_seccomp.cli import doctor, merge, output, show, why
-from pytest_seccomp.cli.table import printable
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.trace.reading import os_text
+from pytest_seccomp.trace.table import printable
 
 ERROR = 2
 

@@ -97,7 +97,7 @@ class Machine:
 
     def lines(self) -> list[str]:
         """For people."""
-        missing = "missing; tracing does not need it. To get it: libseccomp2 (Debian, Ubuntu), libseccomp (others)"
+        missing = "not installed: only the names of very new calls come from it (libseccomp2 on Debian and Ubuntu)"
         return [
             f"pytest-seccomp  {self.pytest_seccomp}",
             f"python          {self.python}",

@@ -1,14 +1,15 @@
 """Reading a trace for the commands that show it, and saying at its top what it is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pytest_seccomp.trace.reading import LineParser
-from pytest_seccomp.trace.records import Line, Run, Untold
+from pytest_seccomp.trace.records import Head, Line, Run, Untold
 from pytest_seccomp.trace.sources import Source, find
 from pytest_seccomp.trace.totals import Figures, Totals
+from pytest_seccomp.trace.words import in_words
 
 
 @dataclass(slots=True)
@@ -29,12 +30,24 @@ class Loaded:
     def heading(self) -> Iterator[str]:
         """What the trace is, and whether something may be missing."""
         state = "complete" if self.totals.complete else "INCOMPLETE"
-        backends = ", ".join(sorted({run.backend for run in self.runs}))
-        yield (f"{self.source.path or self.source.tests}: {state}{f', {backends}' if backends else ''}")
+        backends = sorted({run.backend for run in self.runs})
+        architectures = sorted({record.arch for record in self.totals.records()})
+        yield f"{self.source.files[0]}: {', '.join([state, *backends, *architectures])}"
         yield in_words(self.totals.figures(), runs=len(self.runs))
         if not self.totals.complete:
             yield "INCOMPLETE: calls may be missing:"
             yield from (f"  {reason}" for reason in self.reasons)
+
+    def run_text(self, number: int) -> str:
+        """The number of a run in the column `run` of a table, which is empty where there is but one."""
+        return str(number) if len(self.runs) > 1 else ""
+
+    def legend(self, numbers: Iterable[int]) -> Iterator[str]:
+        """What runs the numbers of the column `run` are, where there is one."""
+        for number in sorted(set(numbers)) if len(self.runs) > 1 else ():
+            run = self.runs[number - 1]
+            selection = " ".join(run.selection) or "everything"
+            yield f"run {number}: {selection}, Python {run.python}, pytest {run.pytest}, Linux {run.kernel}"
 
     def members(self) -> dict[str, Any]:
         """The same for a program."""
@@ -47,32 +60,45 @@ class Loaded:
         }
 
 
-def load(path: Path, visit: Callable[[Line | Untold], None]) -> Loaded:
-    """Read the trace that a user means by one of its files, showing each line to `visit`. TraceError as from `find`."""
+Visit = Callable[[Line | Untold, int], None]
+"""Is shown each line, with the number of its run: 1 for the first; that of an Untold means nothing."""
+
+
+def load(path: Path, visit: Visit) -> Loaded:
+    """Read the trace that a user means by one of its files, showing it to `visit`. TraceError as from `find` and from
+    `Source.items`."""
     loaded = Loaded(find(path))
     for _, item in loaded.source.items(LineParser(), loaded.totals):
         if isinstance(item, Run):
             loaded.runs.append(item)
         else:
-            visit(item)
+            visit(item, len(loaded.runs))
     return loaded
 
 
-def in_words(figures: Figures, runs: int) -> str:
-    """A trace in one line. `runs` is 0 where that is not known."""
-    parts = [plural(runs, "run")] if runs else []
-    if figures.tests or not figures.untold:
-        parts.append(plural(figures.tests, "test"))
-    if figures.untold:
-        parts.append(f"{plural(figures.untold, 'trace')} without a tests file")
-    return (
-        f"{', '.join(parts)}, {plural(figures.in_tests + figures.collection, 'call')} of "
-        f"{plural(figures.distinct, 'kind')}: {figures.in_tests:,} in tests, {figures.collection:,} in collection"
-    )
+def title(head: Head, nodeid: str) -> str:
+    """How a line of the tests file is called in a table."""
+    if head.kind != "test":
+        return f"({head.kind}{f', {head.worker}' if head.worker else ''})"
+    rerun = f" (rerun {head.rerun})" if head.rerun else ""
+    return f"{nodeid}{rerun}{'' if head.complete else ' (INCOMPLETE)'}"
+
+
+def head_members(head: Head, nodeid: str, run: int) -> dict[str, Any]:
+    """The same for a program, with the number of the run."""
+    return {
+        "kind": head.kind,
+        "run": run,
+        "nodeid": nodeid or None,
+        "worker": head.worker,
+        "rerun": head.rerun,
+        "outcome": head.outcome,
+        "complete": head.complete,
+    }
 
 
 def figures_members(figures: Figures) -> dict[str, int]:
-    """The same for a program."""
+    """A trace in a few numbers for a program."""
     return {
         "tests_run": figures.tests,
         "traces_without_tests": figures.untold,
@@ -81,13 +107,3 @@ def figures_members(figures: Figures) -> dict[str, int]:
         "calls_in_collection": figures.collection,
         "calls_in_harness": figures.harness,
     }
-
-
-def plural(count: int, noun: str) -> str:
-    """ "1 test", "2 tests"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def call_text(number: int, name: str | None, arch: str) -> str:
-    """How a call is named in a table."""
-    return f"{name or number} ({arch})"

@@ -5,12 +5,13 @@ import os
 import shlex
 from pathlib import Path
 
-from pytest_seccomp.cli.loading import figures_members, in_words, plural
+from pytest_seccomp.cli.loading import figures_members
 from pytest_seccomp.cli.output import write_json, write_lines
 from pytest_seccomp.errors import RecorderError, SeccompError
 from pytest_seccomp.trace.recorded import Recorded
 from pytest_seccomp.trace.sources import Source, find_all, refuse_repeated
 from pytest_seccomp.trace.store import Destination, Written, merge_traces
+from pytest_seccomp.trace.words import in_words, plural
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_json({**_members(written), "traces": len(sources), **figures_members(written.figures)})
         return 0
     state = "complete" if written.complete else "INCOMPLETE"
-    lines = [f"{written.path}: {state}, from {plural(len(sources), 'trace')}", in_words(written.figures, runs=0)]
+    lines = [f"{written.path}: {state}, from {plural(len(sources), 'trace')}", in_words(written.figures)]
     if not written.complete:
         reasons = written.reasons or ["lines of a trace say so, without a reason"]
         lines += ["INCOMPLETE: calls may be missing:", *(f"  {reason}" for reason in reasons)]

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from io import TextIOWrapper
 from typing import Any
 
-from pytest_seccomp.cli.table import printable
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.trace.reading import os_text
+from pytest_seccomp.trace.table import printable
 
 
 def open_output() -> None:

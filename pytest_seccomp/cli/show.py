@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_seccomp.cli.loading import Loaded, call_text, load
+from pytest_seccomp.cli.loading import Loaded, head_members, load, title
 from pytest_seccomp.cli.output import terminal_width, write_json, write_lines
-from pytest_seccomp.cli.table import number, table
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace.phases import PhaseSums, of_line
 from pytest_seccomp.trace.records import PHASES, Head, Line, Record, Untold
+from pytest_seccomp.trace.table import number, table
+from pytest_seccomp.trace.words import PHASES_GIVE_WAY, by_count, calls_table
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,44 +48,29 @@ class _Calls:
         self._phases = PhaseSums()
         self._sort = sort
 
-    def add(self, item: Line | Untold) -> None:
+    def add(self, item: Line | Untold, run: int) -> None:
         if isinstance(item, Line):
             self._phases.add(item)
 
-    def _records(self, loaded: Loaded) -> Iterator[tuple[Record, list[int]]]:
-        by_key = self._phases.by_key()
+    def _records(self, loaded: Loaded) -> list[Record]:
         records = loaded.totals.records()
         if self._sort == "count":
-            records.sort(key=lambda record: -record.count)
-        else:
-            records.sort(key=lambda record: (record.name is None, record.name, record.arch, record.syscall))
-        for record in records:
-            yield record, by_key.get((record.arch, record.syscall), [0] * len(PHASES))
+            return by_count(records)
+        return sorted(records, key=lambda record: (record.name is None, record.name, record.arch, record.syscall))
 
     def members(self, loaded: Loaded) -> dict[str, Any]:
         """For a program."""
-        return {
-            "calls": [
-                {**record.members, "phases": dict(zip(PHASES, phases, strict=True))}
-                for record, phases in self._records(loaded)
-            ]
-        }
+        by_key = self._phases.by_key()
+        calls = []
+        for record in self._records(loaded):
+            phases = by_key.get((record.arch, record.syscall), [0] * len(PHASES))
+            calls.append({**record.members, "phases": dict(zip(PHASES, phases, strict=True))})
+        return {"calls": calls}
 
     def lines(self, loaded: Loaded, width: int | None) -> Iterator[str]:
         """For people. Where the tests file is missing, the phases are not known."""
-        known = loaded.source.tests is not None
-        titles = ("count", "tests", *(PHASES if known else ()), "collection", "system call")
-        rows = [
-            (
-                number(record.count),
-                number(record.tests),
-                *(map(number, phases) if known else ()),
-                number(record.collection),
-                call_text(record.syscall, record.name, record.arch),
-            )
-            for record, phases in self._records(loaded)
-        ]
-        return table(titles, rows, width)
+        phases = self._phases.by_key() if loaded.source.tests is not None else None
+        return calls_table(self._records(loaded), phases, width)
 
 
 @dataclass(slots=True)
@@ -93,18 +79,20 @@ class _Test:
 
     head: Head
     nodeid: str
+    run: int
     count: int
     distinct: int
     phases: list[int]
 
+    @property
+    def outcome(self) -> str:
+        if self.head.kind != "test":
+            return ""
+        return self.head.outcome or "died"
+
     def members(self) -> dict[str, Any]:
         return {
-            "kind": self.head.kind,
-            "nodeid": self.nodeid or None,
-            "worker": self.head.worker,
-            "rerun": self.head.rerun,
-            "outcome": self.head.outcome,
-            "complete": self.head.complete,
+            **head_members(self.head, self.nodeid, self.run),
             "count": self.count,
             "distinct": self.distinct,
             "phases": dict(zip(PHASES, self.phases, strict=True)),
@@ -118,14 +106,15 @@ class _Tests:
         self._tests: list[_Test] = []
         self._sort = sort
 
-    def add(self, item: Line | Untold) -> None:
+    def add(self, item: Line | Untold, run: int) -> None:
         if isinstance(item, Line):
             count = sum(counts.count for _, counts in item.calls)
-            self._tests.append(_Test(item.head, item.nodeid, count, len(item.calls), of_line(item)))
+            self._tests.append(_Test(item.head, item.nodeid, run, count, len(item.calls), of_line(item)))
 
     def _sorted(self) -> list[_Test]:
-        def order(test: _Test) -> tuple[bool, int, str, int]:
-            return test.head.kind != "test", -test.count if self._sort == "count" else 0, test.nodeid, test.head.rerun
+        def order(test: _Test) -> tuple[bool, int, str, int, int]:
+            count = test.count if self._sort == "count" else 0
+            return test.head.kind != "test", -count, test.nodeid, test.run, test.head.rerun
 
         return sorted(self._tests, key=order)
 
@@ -135,29 +124,17 @@ class _Tests:
 
     def lines(self, loaded: Loaded, width: int | None) -> Iterator[str]:
         """For people."""
-        titles = ("count", "distinct", *PHASES, "outcome", "test")
+        titles = ("count", "distinct", *PHASES, "outcome", "run", "test")
         rows = [
             (
                 number(test.count),
                 number(test.distinct),
                 *map(number, test.phases),
-                _outcome(test.head),
+                test.outcome,
+                loaded.run_text(test.run),
                 title(test.head, test.nodeid),
             )
             for test in self._sorted()
         ]
-        return table(titles, rows, width)
-
-
-def title(head: Head, nodeid: str) -> str:
-    """How a line of the tests file is called in a table."""
-    if head.kind != "test":
-        return f"({head.kind}{f', {head.worker}' if head.worker else ''})"
-    rerun = f" (rerun {head.rerun})" if head.rerun else ""
-    return f"{nodeid}{rerun}{'' if head.complete else ' (INCOMPLETE)'}"
-
-
-def _outcome(head: Head) -> str:
-    if head.kind != "test":
-        return ""
-    return head.outcome or "died"
+        yield from table(titles, rows, width, ("distinct", *PHASES_GIVE_WAY, "outcome", "run"))
+        yield from loaded.legend(test.run for test in self._tests)

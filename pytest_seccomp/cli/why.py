@@ -2,28 +2,33 @@
 
 import argparse
 import difflib
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_seccomp.cli.loading import Loaded, call_text, load, plural
+from pytest_seccomp.cli.loading import Loaded, head_members, load, title
 from pytest_seccomp.cli.output import terminal_width, write_json, write_lines
-from pytest_seccomp.cli.show import title
-from pytest_seccomp.cli.table import number, table
+from pytest_seccomp.cli.siblings import siblings
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.linux import syscalls
 from pytest_seccomp.trace.records import PHASES, Call, Head, Line, Untold
+from pytest_seccomp.trace.table import number, table
+from pytest_seccomp.trace.words import PHASES_GIVE_WAY, call_text, plural
 
-NOBODY = 1
+NOT_IN_TRACE = 1
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the command."""
     text = "name the tests that make a system call"
     parser = commands.add_parser(
-        "why", help=text, description=f"{text.capitalize()}, with phases and counts. Exit status 1 where none does."
+        "why",
+        help=text,
+        description=f"{text.capitalize()}, with phases and counts. Exit status 1 where the call is not in the trace: "
+        "nobody made it, or only pytest itself between tests.",
     )
     parser.add_argument("call", metavar="CALL", help="its name or number, or with its architecture: i386:socketcall")
     parser.add_argument("trace", metavar="TRACE", type=Path, help="a trace or its tests file")
@@ -37,37 +42,42 @@ def run(arguments: argparse.Namespace) -> int:
     answer = _Answer(wanted)
     loaded = load(arguments.trace, answer.add)
     if not answer.makers:
-        _check_known(wanted, arguments.call, (record.name for record in loaded.totals.records()))
-    makers = sorted(answer.makers, key=lambda maker: (maker.order, -maker.count))
+        _check_known(wanted, {record.name for record in loaded.totals.records() if record.name})
+    makers = sorted(answer.makers, key=lambda maker: (maker.order, -maker.count, maker.run))
     if arguments.json:
         write_json({**loaded.members(), "call": arguments.call, "made_by": [maker.members() for maker in makers]})
     else:
-        write_lines([*loaded.heading(), "", *_lines(makers, arguments.call, loaded)])
-    return 0 if any(maker.counts_in_trace for maker in makers) else NOBODY
+        lines = _lines(makers, loaded) if makers else _nobody(wanted, loaded)
+        write_lines([*loaded.heading(), "", *lines])
+    return 0 if any(maker.counts_in_trace for maker in makers) else NOT_IN_TRACE
 
 
 @dataclass(slots=True, frozen=True)
 class Wanted:
     """The call that a user means: by name or by number, of one architecture or of any."""
 
+    text: str
     arch: str | None
     name: str | None
     number: int | None
 
     @classmethod
     def parse(cls, text: str) -> "Wanted":
-        """From `openat`, `257`, `0x101`, `x86_64:257` or `i386:socketcall`; SeccompError for an unknown `i386`."""
-        arch, colon, call = text.rpartition(":")
+        """From `openat`, `257`, `0x101`, `x86_64:257` or `i386:socketcall`, in small letters or capitals; SeccompError
+        for an unknown `i386`, and for the name of a file, which belongs behind the call."""
+        arch, colon, call = text.lower().rpartition(":")
+        if call not in syscalls.all_names() and (os.sep in text or os.path.lexists(text)):
+            raise SeccompError(f"{text} is a file, not a system call: pytest-seccomp why CALL TRACE, in this order")
         if colon:
             try:
                 syscalls.audit_arch_of(arch)
             except ValueError as error:
                 raise SeccompError(f"{error}: name one as in x86_64:257, or leave it out") from None
-        if re.fullmatch("-?[0-9]+", call):
-            return cls(arch or None, None, int(call))
-        if re.fullmatch("0x[0-9a-fA-F]+", call):
-            return cls(arch or None, None, int(call, 16))
-        return cls(arch or None, call, None)
+        if re.fullmatch("-?[0-9]{1,10}", call):  # numbers have 32 bits
+            return cls(text, arch or None, None, int(call))
+        if re.fullmatch("0x[0-9a-f]{1,8}", call):
+            return cls(text, arch or None, None, int(call, 16))
+        return cls(text, arch or None, call, None)
 
     def is_met_by(self, call: Call) -> bool:
         """Whether it is that call."""
@@ -82,6 +92,7 @@ class _Maker:
 
     head: Head | None
     nodeid: str
+    run: int
     call: Call
     count: int
     phases: list[int]
@@ -100,14 +111,10 @@ class _Maker:
         return title(self.head, self.nodeid) if self.head else self.nodeid
 
     def members(self) -> dict[str, Any]:
-        head = self.head
+        unnamed = {"kind": "trace", "run": None, "nodeid": None, "worker": None, "rerun": None, "outcome": None}
+        whose = head_members(self.head, self.nodeid, self.run) if self.head else {**unnamed, "complete": None}
         return {
-            "kind": head.kind if head else "trace",
-            "nodeid": self.nodeid if head and head.kind == "test" else None,
-            "worker": head.worker if head else None,
-            "rerun": head.rerun if head else None,
-            "outcome": head.outcome if head else None,
-            "complete": head.complete if head else None,
+            **whose,
             "syscall": self.call.number,
             "name": self.call.name,
             "arch": self.call.arch,
@@ -124,7 +131,7 @@ class _Answer:
         self._is_met: dict[Call, bool] = {}
         self.makers: list[_Maker] = []
 
-    def add(self, item: Line | Untold) -> None:
+    def add(self, item: Line | Untold, run: int) -> None:
         if isinstance(item, Untold):
             self._add_untold(item)
             return
@@ -133,41 +140,69 @@ class _Answer:
             if is_met is None:
                 is_met = self._is_met[call] = self._wanted.is_met_by(call)
             if is_met:
-                self.makers.append(_Maker(item.head, item.nodeid, call, counts.count, counts.by_phase))
+                self.makers.append(_Maker(item.head, item.nodeid, run, call, counts.count, counts.by_phase))
 
     def _add_untold(self, untold: Untold) -> None:
         for record in untold.records:
             call = Call(record.arch, record.syscall, record.name)
             if self._wanted.is_met_by(call):
-                text = (
-                    f"({plural(record.tests, 'test')}, {record.collection:,} in collection: no tests file to name them)"
-                )
-                self.makers.append(_Maker(None, text, call, record.count, [0] * len(PHASES)))
+                tests = plural(record.tests, "test")
+                text = f"({tests}, {record.collection:,} in collection: no tests file to name them)"
+                self.makers.append(_Maker(None, text, 0, call, record.count, [0] * len(PHASES)))
 
 
-def _lines(makers: list[_Maker], call: str, loaded: Loaded) -> Iterable[str]:
-    if not makers:
-        missing = "" if loaded.totals.complete else ", as far as this incomplete trace can tell"
-        return [f"nobody made {call}{missing}"]
-    calls = {maker.call.key: call_text(maker.call.number, maker.call.name, maker.call.arch) for maker in makers}
-    several = len(calls) > 1  # the same name on two architectures
+def _lines(makers: list[_Maker], loaded: Loaded) -> Iterator[str]:
+    calls = {maker.call.key: maker.call for maker in makers}
+    several = len(calls) > 1  # the same name or number on two architectures
+    for call in calls.values():
+        yield f"{call.name or 'a call without a name'}: number {call.number} of {call.arch}"
     rows = [
-        (number(maker.count), *map(number, maker.phases), calls[maker.call.key] if several else "", maker.title)
+        (
+            number(maker.count),
+            *map(number, maker.phases),
+            call_text(maker.call.number, maker.call.name, maker.call.arch) if several else "",
+            loaded.run_text(maker.run) if maker.run else "",
+            maker.title,
+        )
         for maker in makers
     ]
-    lines = list(table(("count", *PHASES, "system call", "made by"), rows, terminal_width()))
-    if not any(maker.counts_in_trace for maker in makers):
-        lines.append(f"only pytest itself made {call}, between tests: that is not in the trace")
-    return lines
+    titles = ("count", *PHASES, "system call", "run", "made by")
+    yield from table(titles, rows, terminal_width(), (*PHASES_GIVE_WAY, "run"))
+    yield from loaded.legend(maker.run for maker in makers if maker.run)
+    kinds = {maker.head and maker.head.kind for maker in makers}
+    if kinds == {"harness"}:
+        yield "only pytest itself made it, between tests: that is not in the trace"
+    elif kinds <= {"collect", "harness"}:
+        yield "no test made it, only importing and collecting them"
 
 
-def _check_known(wanted: Wanted, text: str, names: Iterable[str | None]) -> None:
+def _nobody(wanted: Wanted, loaded: Loaded) -> Iterator[str]:
+    records = loaded.totals.records()
+    arches = [wanted.arch] if wanted.arch else sorted({record.arch for record in records})
+    names = ", ".join(f"{_name(arch, wanted.number)} of {arch}" for arch in arches if wanted.number is not None)
+    missing = "" if loaded.totals.complete else ", as far as this incomplete trace can tell"
+    yield f"nobody made {wanted.text}{f' ({names})' if names else ''}{missing}"
+    made = {record.name for record in records if record.arch in arches}
+    others = [name for name in siblings(wanted.name or "") if name in made]
+    if others:
+        yield f"but somebody made {' and '.join(others)}: a C library chooses among calls that do the same"
+
+
+def _name(arch: str, syscall: int) -> str:
+    try:
+        return syscalls.name_of(syscalls.audit_arch_of(arch), syscall) or "no call that we know"
+    except ValueError:  # an architecture that only the version knows which wrote the trace
+        return "a call"
+
+
+def _check_known(wanted: Wanted, names: set[str]) -> None:
     """SeccompError where there is no call of that name on any architecture: a misspelling, most likely."""
     if wanted.name is None:
         return
-    known = syscalls.all_names() | {name for name in names if name is not None}
+    known = syscalls.all_names() | names
     if wanted.name in known:
         return
     nearest = difflib.get_close_matches(wanted.name, sorted(known), n=3)
     remedy = f"did you mean {' or '.join(nearest)}?" if nearest else "name it as the manual pages do, or by its number"
-    raise SeccompError(f"no system call is named {wanted.name!r}: {remedy}")
+    shortened = wanted.name if len(wanted.name) <= 60 else f"{wanted.name[:60]}…"
+    raise SeccompError(f"no system call is named {shortened!r}: {remedy}")

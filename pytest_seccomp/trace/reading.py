@@ -16,7 +16,18 @@ from typing import Any, TypeVar
 
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace.members import TEXT, take
-from pytest_seccomp.trace.records import PHASES, TEST_OPENING, Call, Counts, Head, Line, Record, Run, Untold
+from pytest_seccomp.trace.records import (
+    PHASES,
+    TEST_OPENING,
+    Call,
+    Counts,
+    Head,
+    Line,
+    NewerFormat,
+    Record,
+    Run,
+    Untold,
+)
 
 LONGEST_LINE = 128 * 1024 * 1024
 """Bytes. A line for a test that made every call of every architecture is shorter by far; /dev/zero has no end."""
@@ -58,9 +69,8 @@ def parsed_lines(path: Path, parse: Callable[[str], _Parsed]) -> Iterator[tuple[
         raise TraceError(f"cannot read {path}: {os_text(error)}") from error
     except ValueError as error:
         reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise TraceError(
-            f"{path}:{number}: {reason}: not a trace, or damaged; record it anew or leave it out"
-        ) from error
+        remedy = "" if isinstance(error, NewerFormat) else ": not a trace, or damaged; record it anew or leave it out"
+        raise TraceError(f"{path}:{number}: {reason}{remedy}") from error
 
 
 def os_text(error: Exception) -> str:

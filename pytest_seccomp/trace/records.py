@@ -33,6 +33,10 @@ PHASES = ("setup", "call", "teardown", "shared")
 """Phases of a test in their order in a file; `shared` is the set-up and tear-down of fixtures wider than a function."""
 
 
+class NewerFormat(ValueError):
+    """The line is sound, as far as we know: a newer version wrote it."""
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """A system call. One object for each within a reader, so that it is compared by identity, which is fast."""
@@ -275,7 +279,7 @@ class Run:
         """From the members of a run's line."""
         version = take(members, "format", INT)
         if version > FORMAT:
-            raise ValueError(f"format {version} is newer than this pytest-seccomp, which reads {FORMAT}: update it")
+            raise NewerFormat(f"format {version} is newer than this pytest-seccomp, which reads {FORMAT}: update it")
         run = cls(**{name: take(members, name, types) for name, types in _RUN_MEMBERS.items()})
         run.reasons = take(members, "reasons", LIST) if "reasons" in members else []
         if not all(type(text) is str for text in (*run.selection, *run.reasons)):

@@ -50,7 +50,7 @@ def test_the_module_is_the_command(trace: Trace) -> None:
     path = trace()
     process = [sys.executable, "-m", "pytest_seccomp", "show", str(path)]
     result = subprocess.run(process, capture_output=True, text=True, check=True)
-    assert result.stdout.startswith(f"{path}: complete, notify\n")
+    assert result.stdout.startswith(f"{path}: complete, notify, i386, x86_64\n")
     failed = subprocess.run([*process[:-1], "/gone"], capture_output=True, text=True, check=False)
     assert (failed.returncode, failed.stderr) == (2, f"pytest-seccomp: error: cannot read /gone: {GONE}\n")
 
@@ -132,7 +132,7 @@ def test_a_long_output_of_which_only_the_beginning_is_read_ends_quietly(trace: T
     tests.with_name("out.ndjson").unlink()
     tests.write_text("".join(lines) + lines[-2] * 20_000)
     result = shell('"$@" | head -n 1', "show", "--by-test", tests)
-    assert (result.stdout, result.stderr) == (f"{tests}: complete, notify\n".encode(), b"")
+    assert (result.stdout, result.stderr) == (f"{tests}: complete, notify, i386, x86_64\n".encode(), b"")
 
 
 def test_an_error_that_cannot_be_told_leaves_the_exit_status() -> None:

@@ -47,7 +47,7 @@ def test_one_command_shows_what_another_merged(command: Command, trace: Trace, t
     counts = "4 tests, 1 trace without a tests file, 2,038 calls of 3 kinds: 2,028 in tests, 10 in collection"
     assert merged.out.splitlines()[1] == counts
     assert command("show", output).out.splitlines()[1] == f"1 run, {counts}"
-    assert [line.split(maxsplit=1)[1] for line in command("why", "getpid", output).out.splitlines()[4:]] == [
+    assert [line.split(maxsplit=1)[1] for line in command("why", "getpid", output).out.splitlines()[5:7]] == [
         "1,000  t.py::copy",
         "(1 test, 0 in collection: no tests file to name them)",
     ]

@@ -2,9 +2,11 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from commands import Command, Trace
+from traces import run
 
 
 def test_by_call(command: Command, trace: Trace) -> None:
@@ -12,7 +14,7 @@ def test_by_call(command: Command, trace: Trace) -> None:
     result = command("show", path)
     assert (result.status, result.err) == (0, "")
     assert result.out.splitlines() == [
-        f"{path}: complete, notify",
+        f"{path}: complete, notify, i386, x86_64",
         "1 run, 4 tests, 1,024 calls of 3 kinds: 1,014 in tests, 10 in collection",
         "",
         "count  tests  setup   call  shared  collection  system call",
@@ -53,7 +55,7 @@ def test_without_its_tests_file_the_phases_are_unknown(command: Command, trace: 
     path = trace()
     path.with_name("out.tests.ndjson").unlink()
     assert command("show", path).out.splitlines() == [
-        f"{path}: complete",
+        f"{path}: complete, i386, x86_64",
         "1 trace without a tests file, 1,024 calls of 3 kinds: 1,014 in tests, 10 in collection",
         "",
         "count  tests  collection  system call",
@@ -89,7 +91,7 @@ def test_an_incomplete_trace_says_so_before_and_after_the_table(
     result = command("show", *view, path)
     lines = result.out.splitlines()
     assert result.status == 0
-    assert lines[0] == f"{path}: INCOMPLETE, notify"
+    assert lines[0] == f"{path}: INCOMPLETE, notify, i386, x86_64"
     assert lines[2:4] == ["INCOMPLETE: calls may be missing:", "  gw0: the recorder was killed"]
     assert lines[-1] == "INCOMPLETE, see above"
 
@@ -127,6 +129,7 @@ def test_json_by_test(command: Command, trace: Trace) -> None:
     found = json.loads(command("show", "--json", "--by-test", trace()).out)
     assert found["tests"][1] == {
         "kind": "test",
+        "run": 1,
         "nodeid": "t.py::copy",
         "worker": "gw0",
         "rerun": 1,
@@ -161,3 +164,51 @@ def test_no_row_is_cut_where_no_terminal_is(command: Command, trace: Trace) -> N
     nodeid = "tests/" + "long/" * 100 + "t.py::copy"
     tests.write_text(tests.read_text().replace("t.py::copy", nodeid))
     assert nodeid in command("show", "--by-test", path).out
+
+
+def test_what_a_narrow_terminal_leaves_out_is_named(
+    command: Command, trace: Trace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = trace()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("os.get_terminal_size", lambda *_: os.terminal_size((55, 24)))
+    monkeypatch.delenv("COLUMNS", raising=False)
+    lines = command("show", "--by-test", path).out.splitlines()
+    assert lines[3] == "count  setup   call  outcome  test"
+    assert lines[-2:] == [
+        "too narrow for: distinct, shared (a wider terminal, a",
+        "file, a pipe and --json have all)",
+    ]
+
+
+def test_a_test_that_ran_in_several_runs_says_in_which(command: Command, trace: Trace) -> None:
+    path = trace()
+    tests = path.with_name("out.tests.ndjson")
+    path.unlink()
+    other = run(selection=[], python="3.12.0").format()
+    tests.write_text(tests.read_text() + other + tests.read_text().splitlines(keepends=True)[4])
+    assert command("show", "--by-test", "--sort", "name", tests).out.splitlines()[3:] == [
+        "count  distinct  setup   call  shared  outcome  run  test",
+        "1,009         2      2  1,007           passed    1  t.py::copy",
+        "    4         1             1       3   passed    1  t.py::copy (rerun 1)",
+        "                                        passed    1  t.py::empty",
+        "    1         1             1           failed    1  t.py::program",
+        "    1         1             1           failed    2  t.py::program",
+        "   10         1                                   1  (collect, gw0)",
+        "  104         2                                   1  (harness, gw0)",
+        "run 1: tests, Python 3.13.0, pytest 9.0.0, Linux 6.12.0",
+        "run 2: everything, Python 3.12.0, pytest 9.0.0, Linux 6.12.0",
+    ]
+    found = json.loads(command("show", "--by-test", "--json", tests).out)
+    assert [(test["nodeid"], test["run"]) for test in found["tests"] if test["nodeid"] == "t.py::program"] == [
+        ("t.py::program", 1),
+        ("t.py::program", 2),
+    ]
+
+
+def test_a_trace_of_a_newer_version_says_what_to_do(command: Command, tmp_path: Path) -> None:
+    tests = tmp_path / "out.tests.ndjson"
+    tests.write_text(run().format().replace('"format": 1', '"format": 2'))
+    result = command("show", tests)
+    message = f"{tests}:1: format 2 is newer than this pytest-seccomp, which reads 1: update it"
+    assert (result.status, result.err) == (2, f"pytest-seccomp: error: {message}\n")

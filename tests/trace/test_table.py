@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_seccomp.cli.table import number, printable, table
+from pytest_seccomp.trace.table import number, printable, table
 
 
 def width_of(text: str) -> int:
@@ -30,12 +30,28 @@ def test_a_text_too_long_loses_its_beginning(width: int, shown: str) -> None:
     assert list(table(("n", "test"), [("1", "tests/test_io.py::test_copy")], width)) == ["n  test", f"1  {shown}"]
 
 
-def test_columns_give_way_from_the_right_but_never_the_first() -> None:
+def test_columns_give_way_in_their_order_and_are_named() -> None:
     titles, rows = ("count", "one", "two", "text"), [("1", "2", "3", "something")]
-    assert next(table(titles, rows, 37)) == "count  one  two  text"
-    assert next(table(titles, rows, 36)) == "count  one  text"
-    assert next(table(titles, rows, 26)) == "count  text"
-    assert list(table(titles, rows, 12)) == ["count  text", "    1  …hing"]
+    give_way = ("two", "none", "one")
+    assert next(table(titles, rows, 37, give_way)) == "count  one  two  text"
+    assert list(table(titles, rows, 36, give_way)) == [
+        "count  one  text",
+        "    1    2  something",
+        "too narrow for: two (a wider",
+        "terminal, a file, a pipe and --json",
+        "have all)",
+    ]
+    assert list(table(titles, rows, 31, give_way))[:3] == [
+        "count  text",
+        "    1  something",
+        "too narrow for: two, one (a",
+    ]
+
+
+def test_the_other_columns_stay_and_the_last_text_is_cut() -> None:
+    titles, rows = ("count", "one", "text"), [("1", "2", "something")]
+    assert list(table(titles, rows, 17)) == ["count  one  text", "    1    2  …hing"]
+    assert next(table(titles, rows, None, ("one",))) == "count  one  text"
 
 
 def test_a_column_without_entries_is_left_out_but_the_first_is_not() -> None:
