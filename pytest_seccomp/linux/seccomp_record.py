@@ -288,7 +288,7 @@ def _call(text: bytes) -> Call:
 @_remembered
 def _address(text: bytes) -> int:
     address = int(text, 16)
-    if address >= 2**64:
+    if not 0 <= address < 2**64:
         raise ValueError
     _same(b"%x" % address, text)
     return address
