@@ -81,6 +81,8 @@ def title(head: Head, nodeid: str) -> str:
     if head.kind != "test":
         return f"({head.kind}{f', {head.worker}' if head.worker else ''})"
     rerun = f" (rerun {head.rerun})" if head.rerun else ""
+    if head.outcome is None:
+        return f"{nodeid}{rerun} (did not finish)"
     return f"{nodeid}{rerun}{'' if head.complete else ' (INCOMPLETE)'}"
 
 

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_json({**loaded.members(), **view.members(loaded)})
     else:
         last = [] if loaded.totals.complete else ["INCOMPLETE, see above"]
-        write_lines([*loaded.heading(), "", *view.lines(loaded, terminal_width()), *last])
+        write_lines(chain(loaded.heading(), [""], view.lines(loaded, terminal_width()), last))
     return 0
 
 
@@ -84,12 +85,6 @@ class _Test:
     distinct: int
     phases: list[int]
 
-    @property
-    def outcome(self) -> str:
-        if self.head.kind != "test":
-            return ""
-        return self.head.outcome or "died"
-
     def members(self) -> dict[str, Any]:
         return {
             **head_members(self.head, self.nodeid, self.run),
@@ -125,16 +120,16 @@ class _Tests:
     def lines(self, loaded: Loaded, width: int | None) -> Iterator[str]:
         """For people."""
         titles = ("count", "distinct", *PHASES, "outcome", "run", "test")
-        rows = [
+        rows = (
             (
                 number(test.count),
                 number(test.distinct),
                 *map(number, test.phases),
-                test.outcome,
+                test.head.outcome or "",
                 loaded.run_text(test.run),
                 title(test.head, test.nodeid),
             )
             for test in self._sorted()
-        ]
+        )
         yield from table(titles, rows, width, ("distinct", *PHASES_GIVE_WAY, "outcome", "run"))
         yield from loaded.legend(test.run for test in self._tests)

@@ -156,7 +156,7 @@ def _lines(makers: list[_Maker], loaded: Loaded) -> Iterator[str]:
     several = len(calls) > 1  # the same name or number on two architectures
     for call in calls.values():
         yield f"{call.name or 'a call without a name'}: number {call.number} of {call.arch}"
-    rows = [
+    rows = (
         (
             number(maker.count),
             *map(number, maker.phases),
@@ -165,7 +165,7 @@ def _lines(makers: list[_Maker], loaded: Loaded) -> Iterator[str]:
             maker.title,
         )
         for maker in makers
-    ]
+    )
     titles = ("count", *PHASES, "system call", "run", "made by")
     yield from table(titles, rows, terminal_width(), (*PHASES_GIVE_WAY, "run"))
     yield from loaded.legend(maker.run for maker in makers if maker.run)

@@ -63,6 +63,8 @@ class Destination:
             if is_tests_path(real):
                 _refuse(path, "that is how the file with the tests of a trace is named", "leave out .tests")
             there = _regular(path, real)
+            if not there and real.is_relative_to("/dev") and not real.is_relative_to("/dev/shm"):
+                _refuse(path, "a file there is gone when the machine stops", "name one elsewhere")
             real.parent.mkdir(parents=True, exist_ok=True)
             tests = real_path(tests_path(real))
             lock = real.with_name(f"{real.name}.lock")
@@ -116,7 +118,7 @@ def _regular(named: Path, path: Path) -> bool:
     if _is_mount_point(path):  # a single file mounted into a container: EBUSY when it is to be replaced
         _refuse(named, "it is a mount point and cannot be replaced", "mount its directory instead")
     if not os.access(path, os.W_OK, effective_ids=True):
-        _refuse(named, "no right to write to it", "remove it or name another file")
+        _refuse(named, "no right to write to it", "name another file")
     directory = path.parent.stat()
     if directory.st_mode & stat.S_ISVTX and os.geteuid() not in (0, found.st_uid, directory.st_uid):
         _refuse(named, "in a sticky directory only its owner can replace it", "name another file")
@@ -135,9 +137,9 @@ def _check_content(named: Path, path: Path, *, of_records: bool) -> None:
     try:
         first = next((item for _, item in parsed_lines(path, LineParser())), None)
     except TraceError as error:
-        _refuse(named, "there is a file that is no trace", "remove it or name another file", error)
+        _refuse(named, "there is a file that is no trace", "name another file", error)
     if first is not None and isinstance(first, Record) is not of_records:
-        _refuse(named, "there is the other one of the two files of a trace", "remove it or name another file")
+        _refuse(named, "there is the other one of the two files of a trace", "name another file")
 
 
 def _refuse(path: Path, reason: str, remedy: str, cause: Exception | None = None) -> NoReturn:

@@ -43,7 +43,7 @@ def calls_table(
     """
     several = len({record.arch for record in records}) > 1
     titles = ("count", "tests", *(PHASES if phases is not None else ()), "collection", "system call")
-    rows = [
+    rows = (
         (
             number(record.count),
             number(record.tests),
@@ -52,7 +52,7 @@ def calls_table(
             call_text(record.syscall, record.name, record.arch if several else None),
         )
         for record in records
-    ]
+    )
     return table(titles, rows, width, (*PHASES_GIVE_WAY, "collection", "tests"))
 
 

@@ -175,12 +175,15 @@ def test_an_incomplete_trace_says_so(command: Command, trace: Trace) -> None:
     assert lines[-1] == "nobody made socket, as far as this incomplete trace can tell"
 
 
-def test_a_test_that_died_is_marked(command: Command, tmp_path: Path) -> None:
+def test_a_test_that_did_not_finish_is_marked(command: Command, tmp_path: Path) -> None:
     died = spooled_test("t.py::died", [[X86_64, 0, {"call": 1}]], outcome=None, complete=False)
-    spool = write_spool(tmp_path / "spool", [died])
+    lost = spooled_test("t.py::lost", [[X86_64, 0, {"call": 1}]], complete=False)
+    spool = write_spool(tmp_path / "spool", [died, lost])
     path = write_trace(Destination.check(tmp_path / "out.ndjson"), run(), [spool]).path
-    assert command("why", "read", path).out.splitlines()[-1] == "    1     1  t.py::died (INCOMPLETE)"
-    assert command("show", "--by-test", path).out.splitlines()[-2].endswith("died  t.py::died (INCOMPLETE)")
+    titles = ["t.py::died (did not finish)", "t.py::lost (INCOMPLETE)"]
+    assert command("why", "read", path).out.splitlines()[-2:] == [f"    1     1  {title}" for title in titles]
+    rows = command("show", "--by-test", path).out.splitlines()[-3:-1]
+    assert rows == [f"    1         1     1           {titles[0]}", f"    1         1     1   passed  {titles[1]}"]
 
 
 def test_without_its_tests_file_a_trace_still_tells_how_many_tests(command: Command, trace: Trace) -> None:

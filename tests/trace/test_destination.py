@@ -75,6 +75,15 @@ def test_devices_are_refused_and_stay() -> None:
     assert Path("/dev/null").is_char_device()
 
 
+def test_a_new_file_among_the_devices_is_refused_but_not_in_shared_memory() -> None:
+    """It would be made by a mistyped /dev/null, as root."""
+    for name in ("/dev/nul", "/dev/new/out.ndjson"):
+        assert refusal(Path(name)) == "a file there is gone when the machine stops: name one elsewhere"
+        assert not Path(name).exists()
+    assert not Path("/dev/new").exists()
+    assert Destination.check(Path("/dev/shm/pytest-seccomp-none.ndjson")).seen is None
+
+
 def test_a_directory_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path) == "it is a directory: name a file"
 
@@ -129,7 +138,7 @@ def test_a_file_with_something_else_is_refused_and_stays(tmp_path: Path, append:
     """`pytest --seccomp-trace tests/test_io.py`: the option takes the user's tests for its value."""
     path = tmp_path / "test_io.py"
     path.write_text("def test_copy():\n    pass\n")
-    assert refusal(path, append) == "there is a file that is no trace: remove it or name another file"
+    assert refusal(path, append) == "there is a file that is no trace: name another file"
     assert path.read_text() == "def test_copy():\n    pass\n"
 
 
@@ -164,7 +173,7 @@ def test_a_damaged_tests_file_is_not_appended_to(tmp_path: Path) -> None:
 def test_a_tests_file_with_something_else_is_refused_and_stays(tmp_path: Path, append: bool) -> None:
     mine = tmp_path / "out.tests.ndjson"
     mine.write_text("mine\n")
-    with pytest.raises(TraceError, match=r"to .*/out.tests.ndjson: there is a file that is no trace: remove it or"):
+    with pytest.raises(TraceError, match=r"to .*/out.tests.ndjson: there is a file that is no trace: name another"):
         Destination.check(tmp_path / "out.ndjson", append=append)
     mine.write_text(RECORD)
     with pytest.raises(TraceError, match=r"to .*/out.tests.ndjson: there is the other one of the two files"):
@@ -193,7 +202,7 @@ def test_a_place_without_the_right_to_write_is_refused(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o555)
     assert refusal(tmp_path / "closed/out.ndjson") == "Permission denied (EACCES): name a place that you can write to"
     (tmp_path / "out.ndjson").touch(mode=0o444)
-    assert refusal(tmp_path / "out.ndjson") == "no right to write to it: remove it or name another file"
+    assert refusal(tmp_path / "out.ndjson") == "no right to write to it: name another file"
 
 
 def test_a_file_system_that_takes_no_files_is_refused() -> None:
