@@ -89,7 +89,7 @@ def test_a_child_that_lives_on_counts_for_the_test_that_is_running(suite: Suite)
     )
     trace = suite.trace()
     assert trace.test("test_starts_it").phase("call")["getuid"] == 100
-    assert trace.test("test_in_between").phases == {}
+    assert "getuid" not in trace.test("test_in_between").counts  # the child may begin to read only now
     assert trace.test("test_goes_on_with_it").phase("call")["getuid"] == 200
 
 

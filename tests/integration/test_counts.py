@@ -112,7 +112,7 @@ def test_every_thread_counts(suite: Suite) -> None:
     )
     trace = suite.trace()
     assert trace.test("test_threads").phase("call")["getppid"] == 2000
-    assert trace.test("test_after").phases == {}
+    assert "getppid" not in trace.test("test_after").counts  # a thread may end only now, after join() has returned
 
 
 @WORKERS

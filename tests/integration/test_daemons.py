@@ -119,5 +119,5 @@ def test_a_child_that_lives_on_counts_for_the_test_that_is_running(suite: Suite)
         run.expect_nothing_left()
     assert trace.complete
     assert "getppid" not in trace.test("test_starts").counts
-    assert trace.test("test_idle").own == {}
+    assert "getppid" not in trace.test("test_idle").counts  # the child may begin to read only now
     assert trace.test("test_running").phase("call")["getppid"] == 500
