@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from commands import Command, Trace
 import pytest_seccomp
 from pytest_seccomp.cli import main
 
+COMMAND = Path(sysconfig.get_path("scripts"), "pytest-seccomp")
 GONE = "No such file or directory (ENOENT): name a trace or its tests file"
 
 
@@ -51,6 +53,8 @@ def test_the_module_is_the_command(trace: Trace) -> None:
     process = [sys.executable, "-m", "pytest_seccomp", "show", str(path)]
     result = subprocess.run(process, capture_output=True, text=True, check=True)
     assert result.stdout.startswith(f"{path}: complete, notify, i386, x86_64\n")
+    script = subprocess.run([COMMAND, "show", str(path)], capture_output=True, text=True, check=True)
+    assert script.stdout == result.stdout
     failed = subprocess.run([*process[:-1], "/gone"], capture_output=True, text=True, check=False)
     assert (failed.returncode, failed.stderr) == (2, f"pytest-seccomp: error: cannot read /gone: {GONE}\n")
 

@@ -69,12 +69,14 @@ def test_an_incomplete_shard_makes_the_whole_incomplete(tmp_path: Path) -> None:
     assert {record["complete"] for record in objects(written.path)} == {False}
 
 
-@pytest.mark.parametrize("named", ["out.ndjson", "out.tests.ndjson"])
+@pytest.mark.parametrize("named", ["out.ndjson", "out.tests.ndjson", "../one/out.ndjson", "hard-link"])
 def test_the_output_is_refused_among_the_inputs(tmp_path: Path, named: str) -> None:
+    """By whatever name."""
     one = shard(tmp_path, "one", SPOOLED)
+    one.with_name("hard-link").hardlink_to(one)
     before = one.read_bytes()
     with pytest.raises(TraceError, match=r"is both input and output and would count twice: name another output"):
-        merge_traces(Destination.check(one), find_all([one.with_name(named)]))
+        merge_traces(Destination.check(one), find_all([one.parent / named]))
     assert one.read_bytes() == before
 
 
