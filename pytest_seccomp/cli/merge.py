@@ -64,7 +64,7 @@ def _recorded(path: Path) -> Recorded:
 
     try:
         directory = SpoolDirectory.at(os.fspath(path))
-    except RecorderError as error:
+    except (RecorderError, ValueError) as error:  # ValueError: a file that has but the name of ours
         raise SeccompError(f"{path} is a directory, but not one that a run has left: name a trace") from error
     recorded = Recorded(salvage.run_of(directory), directory.spools())
     if not recorded.spools:

@@ -1,1 +1,1 @@
-"""The data: traces, their files, merging them. Knows nothing of pytest and of processes."""
+"""The data: traces, their files, merging them, telling them in words. Knows nothing of pytest and of processes."""

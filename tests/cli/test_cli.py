@@ -164,7 +164,7 @@ def test_an_argument_may_hold_any_bytes(trace: Trace, tmp_path: Path) -> None:
 def test_a_name_that_no_file_can_have_is_an_error(command: Command, arguments: tuple[str, ...]) -> None:
     result = command(*arguments)
     assert (result.status, result.out) == (2, "")
-    assert result.err.startswith(r"pytest-seccomp: error: cannot read a\x00b: embedded null")
+    assert re.match(r"pytest-seccomp: error: cannot read a\\x00b: .*embedded null", result.err)
 
 
 def test_what_the_system_refuses_anywhere_is_an_error(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -187,4 +187,6 @@ def test_what_is_not_left_in_good_order_is_refused(command: Command, left: Spool
     assert f"{left.path} holds no records: leave it out" in refusal(left.path)
     salvage.withdraw(left)
     assert re.search(rf"{left.path}: .* nothing to merge", refusal(left.path))
+    (left.path / "token").write_bytes(b"\xff")
+    assert f"{left.path} is a directory, but not one that a run has left" in refusal(left.path)
     assert not output.exists()
