@@ -9,6 +9,8 @@ import functools
 import os
 import platform
 import shutil
+import socket
+import stat
 import struct
 import subprocess
 import tempfile
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import container
 import i386
+import logged
 
 CONTAINER_PROFILE = Path("/usr/share/containers/seccomp.json")
 
@@ -133,6 +136,40 @@ def _listener() -> str | None:
     )
 
 
+def _capability(name: str, bit: int) -> str | None:
+    effective = int(Path("/proc/self/status").read_text().partition("CapEff:")[2].split()[0], 16)
+    return None if effective >> bit & 1 else f"no {name}"
+
+
+def _audit() -> str | None:
+    """Whether the record of a child comes to a member of the audit messages' multicast group."""
+    if platform.machine() not in logged.SECCOMP:
+        return f"unknown architecture {platform.machine()}"
+    reason = _capability("CAP_AUDIT_READ", 37) or _capability("CAP_AUDIT_CONTROL", 30)
+    if reason is not None:
+        return reason
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 9) as group:  # NETLINK_AUDIT
+            group.bind((0, 1))  # AUDIT_NLGRP_READLOG
+            group.settimeout(10)
+            number = b" syscall=%d " % logged.run().number
+            while number not in group.recv(65536):
+                pass
+    except OSError as error:
+        return f"no audit record of a child: {error}"
+    return None
+
+
+def _kmsg() -> str | None:
+    try:
+        found = Path("/dev/kmsg").lstat()
+        with open("/dev/kmsg", "rb+", buffering=0):
+            pass
+    except OSError as error:
+        return str(error)
+    return None if stat.S_ISCHR(found.st_mode) and found.st_rdev == os.makedev(1, 11) else "/dev/kmsg is something else"
+
+
 MECHANISMS = {
     mechanism.name: mechanism
     for mechanism in (
@@ -149,6 +186,13 @@ MECHANISMS = {
         Mechanism("i386", _i386, remedy="needs a kernel with 32-bit emulation"),
         Mechanism("kernel-headers", _kernel_headers, remedy="install linux-libc-dev"),
         Mechanism("libseccomp", _libseccomp, remedy="install libseccomp2"),
+        Mechanism(
+            "audit",
+            _audit,
+            remedy="needs CAP_AUDIT_READ, CAP_AUDIT_CONTROL and the initial network, user and pid namespaces",
+            root_only=True,
+        ),
+        Mechanism("kmsg", _kmsg, remedy="needs the device /dev/kmsg, and CAP_SYSLOG", root_only=True),
     )
 }
 
