@@ -71,10 +71,10 @@ def find(path: Path) -> Source:
         if kind is not None:
             raise TraceError(f"{path} is {kind}, which cannot be read as a trace: name a file")
         first = next((item for _, item in parsed_lines(path, LineParser())), None)
-        real = real_path(path)
-        if isinstance(first, Record) or (first is None and not is_tests_path(real)):
-            return Source(path, _if_there(tests_path(real)))
-        return Source(_if_there(path_of(real)), path)
+        file = real_path(path) if path.is_symlink() else path  # beside which the other one lies
+        if isinstance(first, Record) or (first is None and not is_tests_path(file)):
+            return Source(path, _if_there(tests_path(file)))
+        return Source(_if_there(path_of(file)), path)
     except (OSError, ValueError) as error:  # ValueError: a name with NUL
         raise TraceError(f"cannot read {path}: {os_text(error)}: name a trace or its tests file") from error
 

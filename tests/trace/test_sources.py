@@ -48,6 +48,13 @@ def test_a_trace_is_found_by_either_file(tmp_path: Path) -> None:
     assert find(path).files == [path, tests]
 
 
+def test_files_are_named_as_the_user_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    both = Source(Path("out.ndjson"), Path("out.tests.ndjson"))
+    assert find(Path("out.ndjson")) == find(Path("out.tests.ndjson")) == both
+
+
 def test_a_trace_of_which_one_file_is_left_is_found(tmp_path: Path) -> None:
     path, tests = trace(tmp_path)
     tests = tests.rename(tmp_path / "other.tests.ndjson")
