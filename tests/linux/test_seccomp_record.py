@@ -1,8 +1,6 @@
 """Audit records of type SECCOMP: what is read from the kernel's text, and what is not taken for a record."""
 
 import re
-import subprocess
-import sys
 from typing import Any
 
 import printed
@@ -320,14 +318,3 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_actions_that_this_machine_logs() -> None:
     assert actions_logged() <= {*ACTIONS.values()}
-
-
-def test_it_imports_lightly() -> None:
-    program = (
-        "import sys; sys.path.append(sys.argv[1]); before = set(sys.modules)\n"
-        "import pytest_seccomp.linux.seccomp_record; print(*sorted(set(sys.modules) - before))"
-    )
-    packages = seccomp_record.__file__.rpartition("/pytest_seccomp/")[0]
-    command = [sys.executable, "-I", "-S", "-c", program, packages]
-    imported = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    assert [name for name in imported if not name.startswith("pytest_seccomp")] == ["__future__"]
