@@ -49,6 +49,8 @@ class Owner:
     def start(cls, config: pytest.Config, options: Options) -> "Owner":
         """Check that PATH can be written, before anything runs. Raises SeccompError."""
         destination = Destination.check(Path(options.path), append=options.append)
+        # The recorder, which is started next, removes it if this process is killed. In the fraction of a millisecond in
+        # between nobody would; made by the recorder itself, nobody but the recorder would know why it cannot be made
         directory = SpoolDirectory.create()
         owner = cls(config, options, destination, directory)
         config.add_cleanup(owner.clean_up)

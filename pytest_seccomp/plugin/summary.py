@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from pytest_seccomp.linux import process
-from pytest_seccomp.trace.records import Record
 from pytest_seccomp.trace.store import Written
+from pytest_seccomp.trace.table import printable
+from pytest_seccomp.trace.words import by_count, calls_table, in_words
 
 _NO_NEW_PRIVS = "; no_new_privs is set: programs such as sudo and ping do not gain privileges"
 
@@ -27,19 +28,16 @@ def written(terminal: "pytest.TerminalReporter", backend: str, written: Written,
     state = "complete" if written.complete else "INCOMPLETE"
     terminal.section(f"system calls: {backend}, {state}", green=written.complete, red=not written.complete)
     figures = written.figures
-    terminal.line(
-        f"{figures.in_tests + figures.collection:,} calls of {figures.distinct} kinds: {figures.in_tests:,} in "
-        f"{figures.tests:,} tests, {figures.collection:,} in collection; {figures.harness:,} in the harness, left out"
-    )
+    terminal.line(f"{in_words(figures)}; {figures.harness:,} in the harness, left out")
     if not written.complete:
         terminal.line("INCOMPLETE: calls may be missing:")
         for reason in written.reasons:
-            terminal.line(f"  {reason}")
+            terminal.line(f"  {printable(reason)}")
     path = place(written.path)
     if written.replaced_other:
         terminal.line(f"{path} was written by another run meanwhile, which this one has replaced")
     if verbose:
-        for line in _table(written.records):
+        for line in calls_table(by_count(written.records)):
             terminal.line(line)
     terminal.line(f"written: {path}, {place(written.tests)}")
 
@@ -51,18 +49,4 @@ def unwritten(terminal: "pytest.TerminalReporter", lines: list[str]) -> None:
         return
     terminal.section("system calls: NOT WRITTEN", red=True)
     for line in lines:
-        terminal.line(line)
-
-
-def _table(records: list[Record]) -> list[str]:
-    rows = [("count", "tests", "collection", "call")]
-    rows += [
-        (f"{record.count:,}", f"{record.tests:,}", f"{record.collection:,}", _call(record))
-        for record in sorted(records, key=lambda record: (-record.count, record.arch, record.syscall))
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return ["  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows]
-
-
-def _call(record: Record) -> str:
-    return f"{record.name or record.syscall} ({record.arch})"
+        terminal.line(printable(line))

@@ -130,8 +130,7 @@ def start(settings: protocol.Settings) -> Client:
     RecorderError where it does not start."""
     if not sys.executable:
         raise RecorderError("cannot start the recorder: this Python does not know its own executable (sys.executable)")
-    ours, theirs = socket.socketpair()
-    ours, theirs = _move_up(ours), _move_up(theirs)
+    ours, theirs = _connection()
     command = [sys.executable, "-I", "-S", "-c", _START.format(packages=_PACKAGES)]
     # Before it starts, so that it knows what is left to it where pytest is killed meanwhile
     ours.sendall(protocol.encode(settings.message()))
@@ -174,18 +173,34 @@ def _wait_for(pid: int) -> int:
         return 0  # SIGCHLD is ignored: it has ended, and nobody knows how
 
 
-def _move_up(connection: socket.socket) -> socket.socket:
-    """The same socket under a number that pytest and its tests do not come by: they get the descriptors that they get
-    without us, and one that closes ours by mistake is not likely to open another under the same number."""
+def _connection() -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets under numbers that pytest and its tests do not come by: they get the descriptors that they
+    get without us, and one that closes ours by mistake is not likely to open another under the same number."""
+    try:
+        ours, theirs = socket.socketpair()
+    except OSError as error:
+        raise _no_descriptor() from error
+    with ours, theirs:
+        moved = _moved_up(ours)
+        try:
+            return moved, _moved_up(theirs)
+        except RecorderError:
+            moved.close()
+            raise
+
+
+def _moved_up(connection: socket.socket) -> socket.socket:
     limit = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], _HIGHEST_DESCRIPTOR + 1)
     for number in range(limit - 8, CONTROL, -64):
         try:
-            moved = fcntl.fcntl(connection.fileno(), fcntl.F_DUPFD_CLOEXEC, number)
+            return socket.socket(fileno=fcntl.fcntl(connection.fileno(), fcntl.F_DUPFD_CLOEXEC, number))
         except OSError:
             continue
-        connection.close()
-        return socket.socket(fileno=moved)
-    raise RecorderError("no free file descriptor for the recorder's socket: raise the limit (ulimit -n)")
+    raise _no_descriptor()
+
+
+def _no_descriptor() -> RecorderError:
+    return RecorderError("no free file descriptor for the recorder's socket: raise the limit (ulimit -n)")
 
 
 def _how_it_ended(status: int) -> str:

@@ -9,6 +9,7 @@ wakes it with a signal when pytest has ended.
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` costs the recorder 3 ms at its start
+import fcntl
 import os
 import select
 
@@ -34,11 +35,15 @@ def start(listener: int, exchange: Exchange, target: int, close_inherited: Calla
     what only the recorder may hold.
     """
     recorder = os.getpid()
+    ended, alive = os.pipe()
     pid = os.fork()
     if pid:
-        return pid
+        os.close(ended)
+        return pid  # `alive` closes when the recorder dies, and not before
     status = 1
     try:
+        os.close(alive)
+        _continue_at_the_end_of(ended)
         _signal.signal(WAKE_SIGNAL, _signal.SIG_IGN)
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
         close_inherited()
@@ -46,6 +51,14 @@ def start(listener: int, exchange: Exchange, target: int, close_inherited: Calla
         status = 0
     finally:
         os._exit(status)
+
+
+def _continue_at_the_end_of(pipe: int) -> None:
+    """Have the kernel send SIGCONT to this process when nobody can write into a pipe any more: a standby that somebody
+    has stopped must not leave the traced processes waiting when the recorder dies. Source: F_SETSIG in fcntl(2)."""
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, _signal.SIGCONT)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, os.O_ASYNC)
 
 
 def _watch(listener: int, exchange: Exchange, recorder_pid: int, target_pid: int) -> None:

@@ -1,12 +1,15 @@
 """No room for what is recorded: a full disk for PATH and for TMPDIR, and files that may not be that long."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from mounts import mounted
-from running import Run, traced
-from traced import Suite
+from running import Run, traced, until
+from traced import Suite, Trace
 
 pytestmark = pytest.mark.needs("listener")
 
@@ -72,6 +75,30 @@ def test_a_full_disk_for_the_spool(suite: Suite, tmp_path: Path, size: str) -> N
     for line in trace.tests:  # what was recorded is right
         number = int(line.nodeid.partition("[")[2].rstrip("]"))
         assert line.own == ({"call": {"getppid": number}} if number else {})
+
+
+@pytest.mark.needs("root", "mount")
+def test_a_full_disk_for_the_path_of_a_killed_pytest(suite: Suite, tmp_path: Path) -> None:
+    """What was recorded is kept, with a word of what to do; and that is what makes a trace of it."""
+    suite.write("test_many.py", MANY)
+    suite.write("test_then.py", "import os\ndef test_kills():\n    os.kill(os.getpid(), 9)\n")
+    small, large = tmp_path / "small", tmp_path / "large.ndjson"
+    small.mkdir()
+    path = small / "out.ndjson"
+    with Run(suite, f"--seccomp-trace={path}", before=mounted(small, "size=16k")) as run:
+        run.finish(-signal.SIGKILL)
+        until("the end of every process", lambda: not run.processes())
+        (kept,) = run.spool_directories()
+        why, what_to_do = (kept / "not-merged.txt").read_text().splitlines()
+    assert "No space left on device" in why
+    command = what_to_do.removeprefix("What was recorded is kept: ")
+    assert command == f"pytest-seccomp merge {kept} -o {path}"
+    _, *arguments = command.replace(str(path), str(large)).split()
+    subprocess.run([sys.executable, "-m", "pytest_seccomp", *arguments], check=True, stdout=subprocess.DEVNULL)
+    trace = Trace.read(large)
+    assert not trace.complete
+    assert "test_then.py::test_kills did not finish" in trace.run["reasons"]
+    assert len(trace.tests) == 301
 
 
 @pytest.mark.needs("root", "mount")

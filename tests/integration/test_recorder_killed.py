@@ -197,6 +197,18 @@ def test_the_standby_and_then_the_recorder(busy: Suite) -> None:
         expect_told(run)
 
 
+def test_a_standby_that_is_stopped_goes_on_when_the_recorder_is_killed(busy: Suite) -> None:
+    with traced(busy) as run:
+        run.wait_for("busy")
+        recorder = run.recorder()
+        (standby,) = run.standbys(recorder)
+        os.kill(standby.pid, signal.SIGSTOP)
+        until("a stopped standby", lambda: [p for p in run.standbys(recorder) if p.state == "T"])
+        os.kill(recorder.pid, signal.SIGKILL)
+        (busy.folder / "go").touch()
+        expect_told(run)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT], ids=lambda n: n.name)
 def test_signals_that_end_other_programs_are_ignored(busy: Suite, number: signal.Signals) -> None:
     with traced(busy) as run:

@@ -259,17 +259,40 @@ def test_a_recorder_that_does_not_start(
     assert str(caught.value) == message
 
 
-def test_no_descriptor_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("free", [0, 1, 2, 3])
+def test_no_descriptor_left(tmp_path: Path, free: int) -> None:
+    """Nor any that stays open."""
     program = """
         import os, resource, sys
         from pytest_seccomp.errors import RecorderError
         from pytest_seccomp.recorder import client, protocol
-        resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        opened = []
+        try:
+            while True:
+                opened.append(os.open("/", os.O_RDONLY))
+        except OSError:
+            pass
+        for number in opened[len(opened) - int(sys.argv[2]):]:
+            os.close(number)
+
+        def left():
+            found = []
+            try:
+                while True:
+                    found.append(os.open("/", os.O_RDONLY))
+            except OSError:
+                for number in found:
+                    os.close(number)
+            return found
+
+        before = left()
         try:
             client.start(protocol.Settings("notify", 1, os.getpid(), sys.argv[1], "null", None))
         except RecorderError as error:
             print(error)
+        assert left() == before
     """
-    assert output(program, tmp_path / "spool") == (
+    assert output(program, tmp_path / "spool", free) == (
         "no free file descriptor for the recorder's socket: raise the limit (ulimit -n)\n"
     )

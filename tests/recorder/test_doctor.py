@@ -41,7 +41,7 @@ def diagnosis(check: str = "pass") -> dict[str, Any]:
 def test_notify_works_here() -> None:
     found = diagnosis()
     assert (found["works"], found["remedy"]) == (True, None)
-    assert found["detail"] == "of 50 calls of a child 50 were recorded"
+    assert found["detail"] == "self-check passed: a child made 50 system calls, and exactly these 50 were recorded"
 
 
 def test_a_failed_check_gives_reason_and_remedy() -> None:

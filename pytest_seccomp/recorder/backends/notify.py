@@ -210,7 +210,7 @@ class Supervisor:
 
 _CHECK_CALLS, _CHECK_LABEL, _CHECK_ANSWER = 50, 1, 7
 
-CHECKED = f"of {_CHECK_CALLS} calls of a child {_CHECK_CALLS} were recorded"
+CHECKED = f"self-check passed: a child made {_CHECK_CALLS} system calls, and exactly these {_CHECK_CALLS} were recorded"
 
 
 def notes() -> list[str]:
