@@ -3,8 +3,6 @@
 import fcntl
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -95,28 +93,6 @@ def test_an_output_that_cannot_be_is_refused(command: Command, trace: Trace, out
     result = command("merge", "-o", output, trace())
     assert result.status == 2
     assert result.err.startswith(f"pytest-seccomp: error: cannot write a trace to {output}: ")
-
-
-def test_memory_does_not_grow_with_the_number_of_tests(trace: Trace, tmp_path: Path) -> None:
-    """Twenty times as many tests, in a file of 20 MB, with at most a quarter more memory at the highest point."""
-    path = trace()
-    tests = path.with_name("out.tests.ndjson")
-    first, *others = tests.read_text().splitlines(keepends=True)
-
-    def highest(repeated: int) -> int:
-        tests.write_text(first + "".join(others) * repeated)
-        path.write_text("".join(json.dumps(record) + "\n" for record in trace_of(objects(tests))))
-        # Not getrusage(), which remembers the memory of the process that ours was forked from.
-        code = (
-            "from pytest_seccomp.cli import main; from pytest_seccomp.linux.process import status_field; "
-            "assert main() == 0; print(status_field('VmHWM').split()[0])"
-        )
-        command = [sys.executable, "-c", code, "merge", "-o", str(tmp_path / "all.ndjson"), str(path)]
-        result = subprocess.run(command, capture_output=True, text=True, check=True)
-        return int(result.stdout.splitlines()[-1])
-
-    few, many = highest(1_000), highest(20_000)
-    assert many < few * 1.25
 
 
 @pytest.fixture
