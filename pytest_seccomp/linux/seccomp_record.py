@@ -178,7 +178,7 @@ def parse(text: bytes) -> SeccompRecord | None:
     address, _, code = rest.partition(b" code=0x")
     try:
         return SeccompRecord(
-            (_time_ms(time), _decimal(serial), _process(process), _call(call + b" code=" + code), _address(address))
+            (_time_ms(time), _decimal(serial), _process(process), _call(call + b" code=" + code), _hexadecimal(address))
         )
     except ValueError:
         return None
@@ -285,18 +285,17 @@ def _call(text: bytes) -> Call:
     return call
 
 
-@_remembered
-def _address(text: bytes) -> int:
-    address = int(text, 16)
-    if not 0 <= address < 2**64:
-        raise ValueError
-    _same(b"%x" % address, text)
-    return address
-
-
 def _decimal(text: bytes, most: int = 0xFFFFFFFF) -> int:
     number = int(text)
     if number > most or not text.isdigit() or (len(text) > 1 and text[0] == 0x30):
+        raise ValueError
+    return number
+
+
+def _hexadecimal(text: bytes) -> int:
+    number = int(text, 16)
+    digits = text.isalnum() and (text.islower() or text.isdigit())
+    if number >= 2**64 or not digits or (text[0] == 0x30 and len(text) > 1):
         raise ValueError
     return number
 
