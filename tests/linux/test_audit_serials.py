@@ -82,3 +82,11 @@ def test_it_keeps_in_mind_only_what_is_ahead_of_a_gap() -> None:
     assert len(serials._ahead) == 1
     serials.add(10_000)
     assert (len(serials._ahead), serials.missing(10_002)) == (0, 0)
+
+
+def test_it_forgets_what_came_before_the_first() -> None:
+    serials = Serials()
+    for serial in range(10):
+        serials.add(serial)
+    serials.begin(10)
+    assert len(serials._ahead) == 0
