@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -98,3 +99,11 @@ def users_environment() -> Iterator[None]:
     saved = {name: os.environ.pop(name) for name in hidden}
     yield
     os.environ.update(saved)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def users_signals() -> None:
+    """Signals that are ignored since `nohup`, or a script's `&`, would stay so in the runs inside the tests."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
