@@ -22,7 +22,7 @@ def headings(page: str) -> set[str]:
 def test_options(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     text = output("pytest", "--help", cwd=tmp_path)
-    assert headings("options.md") == set(re.findall(r"--seccomp-[\w-]+", text))
+    assert headings("options.md") == set(re.findall(r"--(?:no-)?seccomp-[\w-]+", text))
 
 
 def test_ini_options(tmp_path: Path) -> None:

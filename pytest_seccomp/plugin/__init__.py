@@ -27,6 +27,11 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         default=None,
         help="how system calls are seen (default: auto, the best that works here; `pytest-seccomp doctor` lists them)",
     )
+    group.addoption(
+        "--no-seccomp-trace",
+        action="store_true",
+        help="record nothing, whatever addopts and PYTEST_ADDOPTS say: for a pytest that a traced one starts",
+    )
     parser.addini("seccomp_backend", "default of --seccomp-backend")
     pluginmanager.register(_ConftestImports(), "seccomp-conftest-imports")
 
@@ -48,7 +53,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     """Before any conftest imports the code under test."""
     options = early_config.known_args_namespace
     given = options.seccomp_trace, options.seccomp_trace_append, options.seccomp_backend
-    if given != (None, None, None):
+    if given != (None, None, None) and not options.no_seccomp_trace:
         from pytest_seccomp.plugin import start
 
         start.start(early_config)

@@ -41,6 +41,8 @@ class Owner:
         self._unwritten: list[str] = []
         """Why there is no trace, and what the user can do."""
         self._announced = False
+        self._cut_short: str | None = None
+        """That the session did not come to its end: no call is lost, but tests that were to be run are missing."""
         self._process = os.getpid()
         self._begun = False
         self._told = False
@@ -92,6 +94,13 @@ class Owner:
     def pytest_runtest_logstart(self) -> None:
         self._announced = True
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        if not isinstance(excinfo.value, pytest.Session.Interrupted):  # by --stepwise, or -x with xdist
+            self._cut_short = "the session was interrupted"
+
+    def pytest_internalerror(self) -> None:
+        self._cut_short = "the session was broken off by an error in pytest or a plugin"
+
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """After the part of all other plugins, also where one of them fails."""
@@ -116,7 +125,10 @@ class Owner:
             self._unwritten = [f"no test was traced: {left}"]  # and pytest says why
             self._withdraw()
         else:
-            self._merge(session, self._run(int(session.exitstatus), reasons), spools)
+            run = self._run(int(session.exitstatus), reasons)
+            if self._cut_short is not None:
+                run.complete, run.reasons = False, [*run.reasons, self._cut_short]
+            self._merge(session, run, spools)
         self.merged()
 
     def _nothing_to_write(self, reasons: list[str]) -> bool:

@@ -58,7 +58,7 @@ class Destination:
         """
         try:
             if str(path) == "-" or os.path.abspath(path).startswith(_STREAMS):
-                _refuse(path, "a trace is replaced as a whole and cannot go to a stream", "name a file")
+                _refuse(path, "a trace is replaced as a whole and cannot go to a stream or into /proc", "name a file")
             real = real_path(path)
             if is_tests_path(real):
                 _refuse(path, "that is how the file with the tests of a trace is named", "leave out .tests")

@@ -54,7 +54,7 @@ def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
             )
             raise TraceError(message) from error
         except OSError as error:
-            raise TraceError(f"cannot lock {path}: {os_text(error)}: name a place on another file system") from error
+            raise TraceError(f"cannot lock {path}: {os_text(error)}: name a place that you can write to") from error
     try:
         yield
     finally:

@@ -62,12 +62,12 @@ def somebodys_file(path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("-", "cannot go to a stream"),
+        ("-", "cannot go to a stream or into /proc"),
         (".", "it is a directory"),
         ("/dev/null", "it is a device"),
-        ("/dev/stdout", "cannot go to a stream"),
-        ("/dev/fd/1", "cannot go to a stream"),
-        ("/proc/self/trace", "cannot go to a stream"),
+        ("/dev/stdout", "cannot go to a stream or into /proc"),
+        ("/dev/fd/1", "cannot go to a stream or into /proc"),
+        ("/proc/self/trace", "cannot go to a stream or into /proc"),
         ("/sys/trace.ndjson", "cannot write a trace to /sys/trace.ndjson"),
         ("pytest.ini/out.ndjson", "Not a directory"),
         ("out.tests.ndjson", "that is how the file with the tests of a trace is named"),
@@ -103,7 +103,7 @@ def test_through_xdist_too(noting: Suite) -> None:
     with Run(noting, "-n2", "--seccomp-trace=-", plugins=["xdist"]) as run:
         finished = run.finish(pytest.ExitCode.USAGE_ERROR)
         run.expect_nothing_left()
-    assert "cannot go to a stream" in finished.stderr
+    assert "cannot go to a stream or into /proc" in finished.stderr
     assert not (noting.folder / "imported").exists()
 
 

@@ -15,7 +15,7 @@ INNER = """
 """
 
 EXPLANATION = "is under another seccomp listener already"
-WAY_OUT = "-p no:seccomp"
+WAY_OUT = "--no-seccomp-trace"
 
 
 @pytest.fixture
@@ -56,14 +56,16 @@ def test_a_traced_one_in_a_traced_one_is_refused(nesting: Suite) -> None:
 
 
 def test_the_way_out(nesting: Suite) -> None:
-    """With the plugin switched off the inner one works."""
+    """With tracing switched off the inner one works, also where its environment asks for a trace."""
     nesting.write(
         "test_outer.py",
-        """
-        import subprocess, sys
+        f"""
+        import os, subprocess, sys
 
         def test_outer():
-            subprocess.run([sys.executable, "-m", "pytest", "-p", "no:seccomp"], cwd="inner", check=True)
+            environment = {{**os.environ, "PYTEST_ADDOPTS": "-p seccomp --seccomp-trace=inner.ndjson"}}
+            subprocess.run([sys.executable, "-m", "pytest", {WAY_OUT!r}], cwd="inner", env=environment, check=True)
+            assert not os.path.exists("inner/inner.ndjson")
         """,
     )
     with traced(nesting, "test_outer.py") as run:

@@ -166,7 +166,29 @@ def test_another_plugin_that_fails(suite: Suite, hook: str) -> None:
     trace = finished.trace()
     assert trace.run["exit_status"] == pytest.ExitCode.INTERNAL_ERROR
     assert [line.outcome for line in trace.tests] == [None]
-    assert trace.run["reasons"] == ["test_one.py::test_one did not finish"]
+    cut_short = "the session was broken off by an error in pytest or a plugin"
+    assert trace.run["reasons"] == [cut_short, "test_one.py::test_one did not finish"]
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        ("pytest.exit('enough')", "the session was interrupted"),
+        ("raise BrokenPipeError", "the session was broken off by an error in pytest or a plugin"),
+    ],
+)
+def test_a_session_that_is_cut_short_between_tests(suite: Suite, end: str, reason: str) -> None:
+    """`pytest | head` is one: no call is lost, but the trace is not that of the suite."""
+    suite.write("conftest.py", f"import pytest\ndef pytest_runtest_logstart(nodeid):\n    if 'two' in nodeid: {end}\n")
+    suite.write("test_one.py", PASSING + "\ndef test_two(): pass\n")
+    with traced(suite) as run:
+        trace = run.trace()
+        run.expect_nothing_left()
+    assert not trace.complete
+    assert trace.run["lost"] == 0
+    assert reason in trace.run["reasons"]
+    assert trace.test("test_one").complete
+    assert trace.test("test_one").own == {"call": {"getppid": 1}}
 
 
 def test_another_plugin_that_fails_in_a_worker(suite: Suite) -> None:
@@ -214,7 +236,8 @@ def test_keyboard_interrupt(suite: Suite, where: str) -> None:
     trace = finished.trace()
     assert trace.run["exit_status"] == pytest.ExitCode.INTERRUPTED
     assert not trace.complete
-    assert trace.run["reasons"] == ["test_one.py::test_interrupted did not finish"]
+    reasons = ["the session was interrupted", "test_one.py::test_interrupted did not finish"]
+    assert trace.run["reasons"] == reasons
     assert trace.run["lost"] == 0
     assert trace.test("test_before").complete
     assert trace.test("test_before").own == {"call": {"getppid": 1}}

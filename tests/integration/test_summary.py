@@ -133,8 +133,9 @@ def test_an_incomplete_trace_is_named_also_when_quiet(suite: Suite, quiet: list[
     assert not finished.trace().complete
     title, _, *rest = section(finished)
     assert title == "system calls: notify, INCOMPLETE"
-    assert rest[:3] == [
+    assert rest[:4] == [
         "INCOMPLETE: calls may be missing:",
+        "  the session was interrupted",
         "  test_ends.py::test_ends did not finish",
         "written: out.ndjson, out.tests.ndjson",
     ]
@@ -150,6 +151,7 @@ def test_an_incomplete_trace_is_named_where_pytest_has_no_summary(suite: Suite, 
     assert section(finished) == []
     assert finished.stderr == (
         "pytest-seccomp: the trace in out.ndjson is incomplete:\n"
+        "pytest-seccomp: the session was interrupted\n"
         "pytest-seccomp: test_ends.py::test_ends did not finish\n"
     )
 

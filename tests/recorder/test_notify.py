@@ -98,7 +98,7 @@ def test_cookies_are_random_and_fit_into_62_bits() -> None:
 @pytest.mark.parametrize(
     ("code", "reason", "remedy"),
     [
-        (errno.EBUSY, "under another seccomp listener already", "-p no:seccomp switches the inner one off"),
+        (errno.EBUSY, "under another seccomp listener already", "--no-seccomp-trace switches the inner one off"),
         (errno.ENOSYS, "no seccomp user notification (Function not implemented)", "needs Linux 5.5 or newer"),
         (errno.EINVAL, "no seccomp user notification (Invalid argument)", "needs Linux 5.5 or newer"),
         (errno.EPERM, "seccomp(2) is refused here (Operation not permitted)", "allow the system call seccomp"),

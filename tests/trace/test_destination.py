@@ -67,7 +67,7 @@ def test_a_working_directory_that_has_gone_is_refused(tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("path", ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 def test_a_stream_is_refused(path: str) -> None:
-    assert refusal(Path(path)) == "a trace is replaced as a whole and cannot go to a stream: name a file"
+    assert refusal(Path(path)) == "a trace is replaced as a whole and cannot go to a stream or into /proc: name a file"
 
 
 def test_devices_are_refused_and_stay() -> None:

@@ -114,7 +114,7 @@ def explain(error: OSError) -> BackendError:
         return BackendError(
             "this process is under another seccomp listener already, and the kernel allows one: it was started by a "
             "traced pytest, or by a container runtime or sandbox that uses seccomp notification itself",
-            "run it outside of that, or trace only the outer run (-p no:seccomp switches the inner one off)",
+            "run it outside of that, or trace only the outer run (--no-seccomp-trace switches the inner one off)",
         )
     if error.errno in (errno.ENOSYS, errno.EINVAL):
         return BackendError(f"this kernel has no seccomp user notification ({error.strerror})", REMEDY)
