@@ -26,9 +26,11 @@ def pytest_unconfigure():
 
 
 def empty_tests(scale: Scale, folder: Path) -> Measurement:
-    """What an empty test costs more under a tracer: markers, messages, its line, the calls that pytest makes for it."""
+    """What an empty test costs more under a tracer: markers, messages, its line, the calls that pytest makes for it.
+
+    Without strace, which knows no tests and takes minutes for a round where the processors are idle."""
     _write_tests(folder, scale.tests)
-    seconds = take_turns(_variants(folder, folder), min(scale.rounds, 5))
+    seconds = take_turns(_variants(folder, folder, strace=False), min(scale.rounds, 5))
     samples = {name: [value * _MS / scale.tests for value in values] for name, values in seconds.items()}
     return _of_tests(f"{scale.tests} empty tests, all included, a test", samples)
 
@@ -46,7 +48,7 @@ def one_empty_test(scale: Scale, folder: Path) -> Measurement:
 
         return then_read
 
-    variants = {name: median(run) for name, run in _variants(folder, folder, environment).items()}
+    variants = {name: median(run) for name, run in _variants(folder, folder, environment, strace=False).items()}
     return _of_tests("the median of empty tests", take_turns(variants, min(scale.rounds, 5)))
 
 
@@ -55,7 +57,6 @@ def _of_tests(title: str, samples: Samples) -> Measurement:
     measurement.add("notify adds", _added("notify"), Goal(0.5), " ms")
     measurement.add("notify to plain", lambda samples: samples["notify"] / samples["plain"])
     measurement.add("C adds", _added("C"), unit=" ms")
-    measurement.add("strace adds", _added("strace"), unit=" ms")
     return measurement
 
 
@@ -86,7 +87,7 @@ def click(scale: Scale, folder: Path) -> Measurement:
 
 
 def _variants(
-    suite: Path, folder: Path, environment: Mapping[str, str] | None = None
+    suite: Path, folder: Path, environment: Mapping[str, str] | None = None, *, strace: bool = True
 ) -> dict[str, Callable[[], float]]:
     """pytest in `suite`: plain, traced by us, and by whoever else is here. Results go to `folder`."""
     trace = f"--seccomp-trace={folder / 'trace.ndjson'}"
@@ -96,7 +97,7 @@ def _variants(
     }
     for name, tracer in (
         ("C", machine.supervisor(folder, folder / "counted")),
-        ("strace", machine.strace(folder / "strace")),
+        ("strace", machine.strace(folder / "strace") if strace else None),
     ):
         if tracer is not None:
             variants[name] = _variant(tracer, suite, [], environment)
