@@ -95,7 +95,8 @@ class Owner:
         self._announced = True
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        if not isinstance(excinfo.value, pytest.Session.Interrupted):  # by --stepwise, or -x with xdist
+        # Of other types, pytest's and xdist's own, is what an option asked for: --stepwise, -x with xdist
+        if excinfo.type in (KeyboardInterrupt, pytest.exit.Exception):
             self._cut_short = "the session was interrupted"
 
     def pytest_internalerror(self) -> None:
