@@ -60,10 +60,19 @@ def _measure(title: str, scale: Scale, folder: Path, environment: dict[str, str]
     def run(*options: str) -> float:
         command = machine.python("-m", "pytest", "-q", "-p", "no:cacheprovider", *options)
         before = perf_counter()
-        subprocess.run(
-            command, cwd=tests, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True
+        done = subprocess.run(
+            command,
+            cwd=tests,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
-        return (perf_counter() - before) * 1000
+        seconds = perf_counter() - before
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)} ended with status {done.returncode}:\n{done.stdout[-3000:]}")
+        return seconds * 1000
 
     def timed() -> float:
         run("-p", "entry_point_timer")
