@@ -93,7 +93,7 @@ def _variants(
     trace = f"--seccomp-trace={folder / 'trace.ndjson'}"
     variants = {
         "plain": _variant([], suite, [], environment),
-        "notify": _variant([], suite, [trace, "--seccomp-backend=notify"], environment),
+        "notify": _variant([], suite, ["-p", "seccomp", trace, "--seccomp-backend=notify"], environment),
     }
     for name, tracer in (
         ("C", machine.supervisor(folder, folder / "counted")),
@@ -108,13 +108,15 @@ def _variant(
     tracer: list[str], suite: Path, options: list[str], environment: Mapping[str, str] | None
 ) -> Callable[[], float]:
     command = [*tracer, *machine.python("-m", "pytest", "-q", "-p", "no:cacheprovider", *options)]
+    # Without the other plugins that are installed here: what they do, and warn of, is not what is measured
+    variables = machine.environment(**{"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **(environment or {})})
 
     def run() -> float:
         before = perf_counter()
         done = subprocess.run(
             command,
             cwd=suite,
-            env=machine.environment(**(environment or {})),
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
