@@ -5,26 +5,15 @@ carry the cookie.
 """
 
 import errno
-import fcntl
 import os
-import resource
-import signal
 import socket
-import sys
-from pathlib import Path
 
-from pytest_seccomp.errors import BackendError, RecorderError
+from pytest_seccomp.errors import RecorderError
 from pytest_seccomp.linux.marked import MarkedCalls
-from pytest_seccomp.recorder import labels, protocol
+from pytest_seccomp.recorder import labels, protocol, starting
 from pytest_seccomp.recorder.backends import notify
-from pytest_seccomp.recorder.process import CONTROL
 
-_PACKAGES = str(Path(__file__).resolve().parents[2])
-_START = "import sys; sys.path.append({packages!r}); from pytest_seccomp.recorder.process import main; main()"
-
-_HIGHEST_DESCRIPTOR = 1023
-
-_READY_SECONDS = 60
+_CALLED = "the recorder"
 
 
 class Client:
@@ -48,21 +37,7 @@ class Client:
 
     def wait_until_ready(self) -> None:
         """Wait for the recorder's self-check. Raises BackendError with its reason, or RecorderError."""
-        self._control.settimeout(_READY_SECONDS)
-        while True:
-            try:
-                data = self._control.recv(65536)
-            except TimeoutError:
-                raise RecorderError(f"the recorder was not ready within {_READY_SECONDS} s") from None
-            except OSError:
-                data = b""
-            if not data:
-                raise RecorderError("the recorder ended before it was ready: run again, or ask pytest-seccomp doctor")
-            for answer in self._decoder.feed(data):
-                if answer[0] == "unavailable":
-                    raise BackendError(str(answer[1]), str(answer[2]))
-                self._control.settimeout(None)
-                return
+        starting.wait_until_ready(self._control, self._decoder, _CALLED)
 
     def attach(self) -> None:
         """Come under the filter, with this thread and all that it starts. Raises BackendError."""
@@ -128,82 +103,11 @@ class Client:
 def start(settings: protocol.Settings) -> Client:
     """Start a recorder and wait until it is ready. Raises BackendError where its backend cannot trace here, and
     RecorderError where it does not start."""
-    if not sys.executable:
-        raise RecorderError("cannot start the recorder: this Python does not know its own executable (sys.executable)")
-    ours, theirs = _connection()
-    command = [sys.executable, "-I", "-S", "-c", _START.format(packages=_PACKAGES)]
-    # Before it starts, so that it knows what is left to it where pytest is killed meanwhile
-    ours.sendall(protocol.encode(settings.message()))
+    control = starting.start("pytest_seccomp.recorder.process", settings.message(), _CALLED)
+    client = Client(control, settings.cookie)
     try:
-        pid = os.posix_spawn(
-            sys.executable,
-            command,
-            os.environ,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-                (os.POSIX_SPAWN_DUP2, theirs.fileno(), CONTROL),
-            ],
-            setsigmask=[],
-            setsigdef=[signal.SIGCHLD],  # ignored from somebody's nohup or cron on, it would hide the standby's end
-        )
-    except OSError as error:
-        ours.close()
-        raise RecorderError(f"cannot start the recorder: {sys.executable}: {error.strerror}") from error
-    finally:
-        theirs.close()
-    client = Client(ours, settings.cookie)
-    try:
-        # The first process forks the recorder and ends, so that pytest has no child that its tests would find
-        status = _wait_for(pid)
-        if status:
-            raise RecorderError(f"the recorder did not start: {_how_it_ended(status)}")
         client.wait_until_ready()
     except BaseException:
         client.close()
         raise
     return client
-
-
-def _wait_for(pid: int) -> int:
-    try:
-        return os.waitpid(pid, 0)[1]
-    except ChildProcessError:
-        return 0  # SIGCHLD is ignored: it has ended, and nobody knows how
-
-
-def _connection() -> tuple[socket.socket, socket.socket]:
-    """Two connected sockets under numbers that pytest and its tests do not come by: they get the descriptors that they
-    get without us, and one that closes ours by mistake is not likely to open another under the same number."""
-    try:
-        ours, theirs = socket.socketpair()
-    except OSError as error:
-        raise _no_descriptor() from error
-    with ours, theirs:
-        moved = _moved_up(ours)
-        try:
-            return moved, _moved_up(theirs)
-        except RecorderError:
-            moved.close()
-            raise
-
-
-def _moved_up(connection: socket.socket) -> socket.socket:
-    limit = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], _HIGHEST_DESCRIPTOR + 1)
-    for number in range(limit - 8, CONTROL, -64):
-        try:
-            return socket.socket(fileno=fcntl.fcntl(connection.fileno(), fcntl.F_DUPFD_CLOEXEC, number))
-        except OSError:
-            continue
-    raise _no_descriptor()
-
-
-def _no_descriptor() -> RecorderError:
-    return RecorderError("no free file descriptor for the recorder's socket: raise the limit (ulimit -n)")
-
-
-def _how_it_ended(status: int) -> str:
-    if os.WIFSIGNALED(status):
-        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
-    return f"{sys.executable} -I -S ended with status {os.WEXITSTATUS(status)}"

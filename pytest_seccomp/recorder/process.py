@@ -15,6 +15,7 @@ import select
 from pytest_seccomp.errors import BackendError
 from pytest_seccomp.linux.process import Watched
 from pytest_seccomp.recorder import labels, protocol
+from pytest_seccomp.recorder.detached import detach, first_message
 from pytest_seccomp.recorder.handover import Guard, end_stuck
 from pytest_seccomp.recorder.ledger import Counts, Ledger
 from pytest_seccomp.recorder.spool import Spool
@@ -24,24 +25,13 @@ TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CONTROL = 3
-"""The descriptor of the control socket in a recorder that starts."""
-
 _HANDOVER_SECONDS = 3
 _END_MS = 1000
 
 
 def main() -> None:
     """Detach from pytest, and record or keep watch."""
-    if os.fork():
-        os._exit(0)
-    os.setsid()
-    os.chdir("/")
-    os.closerange(CONTROL + 1, os.sysconf("SC_OPEN_MAX"))
-    # It has to outlive pytest and the Ctrl-C or SIGTERM that ends pytest; it ends when nobody is traced any more.
-    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT):
-        _signal.signal(number, _signal.SIG_IGN)
-    recorder = Recorder(_socket.socket(fileno=CONTROL))
+    recorder = Recorder(detach())
     recorder.run()
     recorder.wait_for_salvage()
 
@@ -54,7 +44,7 @@ class Recorder:
         self._control = control
         self._decoder = protocol.Decoder()
         self._salvager = 0
-        settings = protocol.Settings(*self._first_message())  # type: ignore[arg-type]
+        settings = protocol.Settings(*first_message(control, self._decoder))  # type: ignore[arg-type]
         self._salvage = settings.salvage
         self._settings = settings
         self._target = Watched(settings.target)
@@ -165,14 +155,6 @@ class Recorder:
         data = protocol.encode(message)
         self._control.sendall(data)
         return len(data)
-
-    def _first_message(self) -> protocol.Message:
-        while True:
-            data = self._control.recv(65536)
-            if not data:
-                raise SystemExit  # pytest has ended before it said what to do
-            for message in self._decoder.feed(data):
-                return message
 
     def _listener(self, receive: Callable[[_socket.socket], tuple[int | None, str]]) -> int | None:
         """Wait for the listener; None where pytest has none, or has ended. pytest may have stopped at a system call in

@@ -15,7 +15,7 @@ from running import until
 
 from pytest_seccomp.errors import BackendError, RecorderError
 from pytest_seccomp.linux.architecture import native
-from pytest_seccomp.recorder import client, protocol
+from pytest_seccomp.recorder import client, protocol, starting
 from pytest_seccomp.recorder.client import Client
 from pytest_seccomp.recorder.protocol import Settings
 
@@ -203,7 +203,7 @@ def test_a_recorder_that_ends_before_it_is_ready(pair: Pair) -> None:
 
 
 def test_a_recorder_that_says_nothing(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_READY_SECONDS", 0.01)
+    monkeypatch.setattr(starting, "_READY_SECONDS", 0.01)
     with pytest.raises(RecorderError, match=r"^the recorder was not ready within 0\.01 s$"):
         pair[0].wait_until_ready()
 
@@ -294,5 +294,5 @@ def test_no_descriptor_left(tmp_path: Path, free: int) -> None:
         assert left() == before
     """
     assert output(program, tmp_path / "spool", free) == (
-        "no free file descriptor for the recorder's socket: raise the limit (ulimit -n)\n"
+        "no free file descriptor for the socket of the recorder: raise the limit (ulimit -n)\n"
     )

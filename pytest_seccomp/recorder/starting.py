@@ -1,0 +1,122 @@
+"""pytest's side: starting a process of ours that is no child of pytest, and the socket that connects the two.
+
+`detached` is what the process does first.
+"""
+
+import fcntl
+import os
+import resource
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from pytest_seccomp.errors import BackendError, RecorderError
+from pytest_seccomp.recorder import protocol
+from pytest_seccomp.recorder.detached import CONTROL
+
+_PACKAGES = str(Path(__file__).resolve().parents[2])
+_START = "import sys; sys.path.append({packages!r}); from {module} import main; main()"
+
+_HIGHEST_DESCRIPTOR = 1023
+
+_READY_SECONDS = 60
+
+
+def start(module: str, settings: protocol.Message, called: str) -> socket.socket:
+    """Start `main` of a module, `called` so in messages, with its first message; returns the socket to it. Raises
+    RecorderError."""
+    if not sys.executable:
+        raise RecorderError(f"cannot start {called}: this Python does not know its own executable (sys.executable)")
+    ours, theirs = _connection(called)
+    command = [sys.executable, "-I", "-S", "-c", _START.format(packages=_PACKAGES, module=module)]
+    try:
+        # Before it starts, so that it knows what is left to it where pytest is killed meanwhile
+        ours.sendall(protocol.encode(settings))
+        pid = os.posix_spawn(
+            sys.executable,
+            command,
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_DUP2, theirs.fileno(), CONTROL),
+            ],
+            setsigmask=[],
+            setsigdef=[signal.SIGCHLD],  # ignored from somebody's nohup or cron on, it would hide a child's end
+        )
+    except OSError as error:
+        ours.close()
+        raise RecorderError(f"cannot start {called}: {sys.executable}: {error.strerror}") from error
+    finally:
+        theirs.close()
+    # The first process forks another and ends, so that pytest has no child that its tests would find
+    status = _wait_for(pid)
+    if status:
+        ours.close()
+        raise RecorderError(f"{called} did not start: {_how_it_ended(status)}")
+    return ours
+
+
+def wait_until_ready(control: socket.socket, decoder: protocol.Decoder, called: str) -> protocol.Message:
+    """Wait until the process has found out whether it can do its work: returns what it says then. Raises BackendError
+    with its reason, or RecorderError."""
+    control.settimeout(_READY_SECONDS)
+    while True:
+        try:
+            data = control.recv(65536)
+        except TimeoutError:
+            raise RecorderError(f"{called} was not ready within {_READY_SECONDS} s") from None
+        except OSError:
+            data = b""
+        if not data:
+            raise RecorderError(f"{called} ended before it was ready: run again, or ask pytest-seccomp doctor")
+        for answer in decoder.feed(data):
+            if answer[0] == "unavailable":
+                raise BackendError(str(answer[1]), str(answer[2]))
+            control.settimeout(None)
+            return answer
+
+
+def _wait_for(pid: int) -> int:
+    try:
+        return os.waitpid(pid, 0)[1]
+    except ChildProcessError:
+        return 0  # SIGCHLD is ignored: it has ended, and nobody knows how
+
+
+def _connection(called: str) -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets under numbers that pytest and its tests do not come by: they get the descriptors that they
+    get without us, and one that closes ours by mistake is not likely to open another under the same number."""
+    try:
+        ours, theirs = socket.socketpair()
+    except OSError as error:
+        raise _no_descriptor(called) from error
+    with ours, theirs:
+        moved = _moved_up(ours, called)
+        try:
+            return moved, _moved_up(theirs, called)
+        except RecorderError:
+            moved.close()
+            raise
+
+
+def _moved_up(connection: socket.socket, called: str) -> socket.socket:
+    limit = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], _HIGHEST_DESCRIPTOR + 1)
+    for number in range(limit - 8, CONTROL, -64):
+        try:
+            return socket.socket(fileno=fcntl.fcntl(connection.fileno(), fcntl.F_DUPFD_CLOEXEC, number))
+        except OSError:
+            continue
+    raise _no_descriptor(called)
+
+
+def _no_descriptor(called: str) -> RecorderError:
+    return RecorderError(f"no free file descriptor for the socket of {called}: raise the limit (ulimit -n)")
+
+
+def _how_it_ended(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"{sys.executable} -I -S ended with status {os.WEXITSTATUS(status)}"
