@@ -31,7 +31,8 @@ _CONTROL_LENGTH = 24
 _DESCRIPTOR_OFFSET = 16
 
 _BUFFER_LENGTH = 65536
-_SEND_FLAGS = Word(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+_SEND_AND_WAIT = Word(socket.MSG_NOSIGNAL)
+_SEND_NOW = Word(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
 class _IoVec(ctypes.Structure):
@@ -85,12 +86,13 @@ class MarkedCalls:
             if ctypes.get_errno() != errno.EINTR:
                 return None
 
-    def send(self, descriptor: int, data: bytes) -> int:
-        """Send what fits into the socket's buffer now; returns the number of bytes. Raises OSError, BlockingIOError."""
+    def send(self, descriptor: int, data: bytes, *, wait: bool = False) -> int:
+        """Send what fits into the socket's buffer now, or wait until something does; returns the number of bytes.
+        Raises OSError, BlockingIOError where nothing fits now or within the socket's SO_SNDTIMEO."""
         length = min(len(data), _BUFFER_LENGTH)
         self._memory[:length] = data[:length]
         self._vector.length = length
-        return self._message_call("sendmsg", self._sendmsg, descriptor, _SEND_FLAGS)
+        return self._message_call("sendmsg", self._sendmsg, descriptor, _SEND_AND_WAIT if wait else _SEND_NOW)
 
     def receive(self, descriptor: int) -> bytes:
         """Receive what is there, waiting for the first byte; empty at the end of the stream. Raises OSError."""

@@ -1,0 +1,68 @@
+"""Messages between pytest and the watcher of the kernel's log. Their form is that of `protocol`.
+
+pytest to watcher                      when
+Settings                               first of all
+("phase", nodeid, phase, rerun)        where pytest is from now on; nodeid is a JSON value
+("add", pid, cgroup)                   one more target; answered by ("added", reason), None where it is one now
+("remove", pid)                        one less
+("sync",)                              what was denied up to now? Answered by ("seen", denials, complete, reasons)
+("write", lines)                       lines for the spool, without the end of the last one
+("close", reasons)                     the end of the spool, incomplete where there are reasons: ("closed", complete)
+("merged",)                            the session has its file: nothing is left to do when pytest ends
+
+watcher to pytest
+("ready", source, notes)               the kernel's log can be read, by this channel
+("unavailable", reason, remedy)        it cannot
+
+A denial is (audit_arch, syscall, action, pid, comm, exe, count), comm and exe in bytes.
+"""
+
+from pytest_seccomp.recorder.protocol import Message
+
+AUDIT, KMSG = "audit", "kmsg"
+SOURCES = AUDIT, KMSG
+"""The channels to the kernel's log, the better one first."""
+
+SENTINEL_SECONDS = 2.0
+"""How long a record may be on its way from the kernel to the watcher."""
+
+CLOSED = (
+    "a test has closed descriptors that it did not open, that of the kernel log's watcher among them: what was denied "
+    "after that is not known"
+)
+DIED = "the watcher of the kernel's log died: what was denied after that is not known"
+SILENT = "the watcher of the kernel's log does not answer: what was denied after that is not known"
+
+
+class Settings:
+    """What a watcher is to do; the first message.
+
+    `target` is the pid of pytest, in this process's pid namespace. `session` is the audit session that pytest has begun
+    for itself, None where it could not. `sources` are the channels to try, in order. `spool` is the path of the file to
+    write. `worker` is the name of the xdist worker as a JSON value. `cookie` marks the calls of pytest's side.
+    `salvage` is the command that merges the spools in place of a killed pytest, None where another process sees to it.
+    """
+
+    __slots__ = ("cookie", "salvage", "session", "sources", "spool", "target", "worker")
+
+    def __init__(
+        self,
+        target: int,
+        session: int | None,
+        cookie: int,
+        spool: str,
+        worker: str = "null",
+        salvage: list[str] | None = None,
+        sources: tuple[str, ...] = SOURCES,
+    ) -> None:
+        self.target = target
+        self.session = session
+        self.cookie = cookie
+        self.spool = spool
+        self.worker = worker
+        self.salvage = salvage
+        self.sources = sources
+
+    def message(self) -> Message:
+        """As it is sent; the constructor takes its parts."""
+        return (self.target, self.session, self.cookie, self.spool, self.worker, self.salvage, self.sources)
