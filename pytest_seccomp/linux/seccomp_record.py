@@ -203,8 +203,8 @@ def serial_of(text: bytes) -> int | None:
 
 def actions_logged() -> frozenset[str]:
     """The names of the actions that this machine logs, a sysctl (seccomp(2)). Raises OSError where there is none."""
-    with open("/proc/sys/kernel/seccomp/actions_logged", encoding="ascii") as file:
-        return frozenset(file.read().split())
+    with open("/proc/sys/kernel/seccomp/actions_logged", "rb") as file:  # no codec, which would be imported
+        return frozenset(file.read().decode().split())
 
 
 def _remembered(read: Callable[[bytes], Part]) -> Callable[[bytes], Part]:
