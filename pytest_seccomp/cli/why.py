@@ -1,9 +1,7 @@
 """`pytest-seccomp why`: which tests make a system call, how often, and in which phase."""
 
 import argparse
-import difflib
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +11,10 @@ from pytest_seccomp.cli.loading import Loaded, head_members, load, title
 from pytest_seccomp.cli.output import terminal_width, write_json, write_lines
 from pytest_seccomp.cli.siblings import siblings
 from pytest_seccomp.errors import SeccompError
-from pytest_seccomp.linux import syscalls
+from pytest_seccomp.linux.syscalls import all_names, audit_arch_of, name_of
 from pytest_seccomp.trace.records import PHASES, Call, Head, Line, Untold
 from pytest_seccomp.trace.table import number, table
+from pytest_seccomp.trace.wanted import Wanted
 from pytest_seccomp.trace.words import PHASES_GIVE_WAY, call_text, plural
 
 NOT_IN_TRACE = 1
@@ -38,11 +37,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    wanted = Wanted.parse(arguments.call)
+    wanted = _wanted(arguments.call)
     answer = _Answer(wanted)
     loaded = load(arguments.trace, answer.add)
     if not answer.makers:
-        _check_known(wanted, {record.name for record in loaded.totals.records() if record.name})
+        wanted.check_known(record.name for record in loaded.totals.records() if record.name)
     makers = sorted(answer.makers, key=lambda maker: (maker.order, -maker.count, maker.run))
     if arguments.json:
         write_json({**loaded.members(), "call": arguments.call, "made_by": [maker.members() for maker in makers]})
@@ -52,38 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if any(maker.counts_in_trace for maker in makers) else NOT_IN_TRACE
 
 
-@dataclass(slots=True, frozen=True)
-class Wanted:
-    """The call that a user means: by name or by number, of one architecture or of any."""
-
-    text: str
-    arch: str | None
-    name: str | None
-    number: int | None
-
-    @classmethod
-    def parse(cls, text: str) -> "Wanted":
-        """From `openat`, `257`, `0x101`, `x86_64:257` or `i386:socketcall`, in small letters or capitals; SeccompError
-        for an unknown `i386`, and for the name of a file, which belongs behind the call."""
-        arch, colon, call = text.lower().rpartition(":")
-        if call not in syscalls.all_names() and (os.sep in text or os.path.lexists(text)):
-            raise SeccompError(f"{text} is a file, not a system call: pytest-seccomp why CALL TRACE, in this order")
-        if colon:
-            try:
-                syscalls.audit_arch_of(arch)
-            except ValueError as error:
-                raise SeccompError(f"{error}: name one as in x86_64:257, or leave it out") from None
-        if re.fullmatch("-?[0-9]{1,10}", call):  # numbers have 32 bits
-            return cls(text, arch or None, None, int(call))
-        if re.fullmatch("0x[0-9a-f]{1,8}", call):
-            return cls(text, arch or None, None, int(call, 16))
-        return cls(text, arch or None, call, None)
-
-    def is_met_by(self, call: Call) -> bool:
-        """Whether it is that call."""
-        if self.arch is not None and call.arch != self.arch:
-            return False
-        return call.name == self.name if self.number is None else call.number == self.number
+def _wanted(text: str) -> Wanted:
+    """The call that the user means; SeccompError for the name of a file, which belongs behind the call."""
+    if text.lower().rpartition(":")[2] not in all_names() and (os.sep in text or os.path.lexists(text)):
+        raise SeccompError(f"{text} is a file, not a system call: pytest-seccomp why CALL TRACE, in this order")
+    return Wanted.parse(text)
 
 
 @dataclass(slots=True)
@@ -138,14 +110,14 @@ class _Answer:
         for call, counts in item.calls:
             is_met = self._is_met.get(call)
             if is_met is None:
-                is_met = self._is_met[call] = self._wanted.is_met_by(call)
+                is_met = self._is_met[call] = self._wanted.is_met_by(call.arch, call.number, call.name)
             if is_met:
                 self.makers.append(_Maker(item.head, item.nodeid, run, call, counts.count, counts.by_phase))
 
     def _add_untold(self, untold: Untold) -> None:
         for record in untold.records:
             call = Call(record.arch, record.syscall, record.name)
-            if self._wanted.is_met_by(call):
+            if self._wanted.is_met_by(call.arch, call.number, call.name):
                 tests = plural(record.tests, "test")
                 text = f"({tests}, {record.collection:,} in collection: no tests file to name them)"
                 self.makers.append(_Maker(None, text, 0, call, record.count, [0] * len(PHASES)))
@@ -190,19 +162,6 @@ def _nobody(wanted: Wanted, loaded: Loaded) -> Iterator[str]:
 
 def _name(arch: str, syscall: int) -> str:
     try:
-        return syscalls.name_of(syscalls.audit_arch_of(arch), syscall) or "no call that we know"
+        return name_of(audit_arch_of(arch), syscall) or "no call that we know"
     except ValueError:  # an architecture that only the version knows which wrote the trace
         return "a call"
-
-
-def _check_known(wanted: Wanted, names: set[str]) -> None:
-    """SeccompError where there is no call of that name on any architecture: a misspelling, most likely."""
-    if wanted.name is None:
-        return
-    known = syscalls.all_names() | names
-    if wanted.name in known:
-        return
-    nearest = difflib.get_close_matches(wanted.name, sorted(known), n=3)
-    remedy = f"did you mean {' or '.join(nearest)}?" if nearest else "name it as the manual pages do, or by its number"
-    shortened = wanted.name if len(wanted.name) <= 60 else f"{wanted.name[:60]}…"
-    raise SeccompError(f"no system call is named {shortened!r}: {remedy}")

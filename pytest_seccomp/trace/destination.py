@@ -1,40 +1,17 @@
 """Where a trace goes: its two files and its lock, and why a place is refused before the run."""
 
-import os
-import re
-import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from pytest_seccomp.errors import TraceError
-from pytest_seccomp.trace.paths import irregular, is_tests_path, real_path, tests_path
+from pytest_seccomp.trace.paths import is_tests_path, real_path, tests_path
+from pytest_seccomp.trace.place import Identity, Place, check_writable, lock_of
 from pytest_seccomp.trace.reading import LineParser, os_text, parsed_lines
 from pytest_seccomp.trace.records import Record
 from pytest_seccomp.trace.sources import Source
 from pytest_seccomp.trace.totals import Totals
 
-_STREAMS = ("/dev/fd/", "/dev/std", "/proc/")
-
-
-@dataclass(slots=True, frozen=True)
-class Identity:
-    """Which file it is, and which content: atomic replacement changes it, as does writing to it."""
-
-    device: int
-    inode: int
-    size: int
-    modified_ns: int
-
-    @classmethod
-    def of(cls, path: Path) -> "Identity | None":
-        """Of the file that is there now; None where none is. OSError where that cannot be found out."""
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            return None
-        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+_TRACE = "a trace"
 
 
 @dataclass(slots=True, frozen=True)
@@ -56,34 +33,28 @@ class Destination:
         other content than a trace (an option without its value takes the next argument, which may be somebody's test).
         With `append` the trace that is there must be sound, both files to their ends.
         """
+        place = Place(path, _TRACE)
         try:
-            if str(path) == "-" or os.path.abspath(path).startswith(_STREAMS):
-                _refuse(path, "a trace is replaced as a whole and cannot go to a stream or into /proc", "name a file")
-            real = real_path(path)
+            real = place.real()
             if is_tests_path(real):
-                _refuse(path, "that is how the file with the tests of a trace is named", "leave out .tests")
-            there = _regular(path, real)
-            if not there and real.is_relative_to("/dev") and not real.is_relative_to("/dev/shm"):
-                _refuse(path, "a file there is gone when the machine stops", "name one elsewhere")
+                place.refuse("that is how the file with the tests of a trace is named", "leave out .tests")
+            there = place.check_there(real)
             real.parent.mkdir(parents=True, exist_ok=True)
             tests = real_path(tests_path(real))
-            lock = real.with_name(f"{real.name}.lock")
-            _regular(tests, tests)
-            _regular(lock, lock)
-            # No name, nothing left behind: only whether the file system and our rights let us make a file there.
-            for directory in {real.parent, tests.parent}:
-                with tempfile.TemporaryFile(dir=directory):
-                    pass
+            lock = lock_of(real)
+            Place(tests, _TRACE).check_regular(tests)
+            Place(lock, _TRACE).check_regular(lock)
+            check_writable({real.parent, tests.parent})
             if there:
-                _check_content(path, real, of_records=True)
+                _check_content(place, real, of_records=True)
             if tests.exists():
-                _check_content(tests, tests, of_records=False)
-            place = cls(real, tests, lock, Identity.of(real))
+                _check_content(Place(tests, _TRACE), tests, of_records=False)
+            destination = cls(real, tests, lock, Identity.of(real))
             if append:
-                place._check_earlier(path)
-            return place
+                destination._check_earlier(path)
+            return destination
         except (OSError, ValueError) as error:  # ValueError: a name with NUL
-            _refuse(path, os_text(error), "name a place that you can write to")
+            place.refuse(os_text(error), "name a place that you can write to", error)
 
     def earlier(self) -> Source | None:
         """The trace that is there now, to append to; None where there is none, which an empty file is as well: it was
@@ -106,41 +77,11 @@ class Destination:
             raise TraceError(f"cannot add to the trace {named}: {error}") from error
 
 
-def _regular(named: Path, path: Path) -> bool:
-    """Whether there is a file, which can be replaced. `named` is what the user calls it."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return False
-    kind = irregular(found.st_mode)
-    if kind is not None:
-        _refuse(named, f"it is {kind}", "name a file")
-    if _is_mount_point(path):  # a single file mounted into a container: EBUSY when it is to be replaced
-        _refuse(named, "it is a mount point and cannot be replaced", "mount its directory instead")
-    if not os.access(path, os.W_OK, effective_ids=True):
-        _refuse(named, "no right to write to it", "name another file")
-    directory = path.parent.stat()
-    if directory.st_mode & stat.S_ISVTX and os.geteuid() not in (0, found.st_uid, directory.st_uid):
-        _refuse(named, "in a sticky directory only its owner can replace it", "name another file")
-    return True
-
-
-def _is_mount_point(path: Path) -> bool:
-    """From proc_pid_mountinfo(5). os.path.ismount does not see a file that is mounted from the same file system."""
-    escaped = re.sub(rb"[\\ \t\n]", lambda match: b"\\%03o" % match[0][0], os.fsencode(path))
-    with open("/proc/self/mountinfo", "rb") as file:
-        return any(line.split(b" ", 5)[4] == escaped for line in file)
-
-
-def _check_content(named: Path, path: Path, *, of_records: bool) -> None:
+def _check_content(place: Place, path: Path, *, of_records: bool) -> None:
     """Refuse a file that is neither empty nor what it should be; judge by its first line."""
     try:
         first = next((item for _, item in parsed_lines(path, LineParser())), None)
     except TraceError as error:
-        _refuse(named, "there is a file that is no trace", "name another file", error)
+        place.refuse("there is a file that is no trace", "name another file", error)
     if first is not None and isinstance(first, Record) is not of_records:
-        _refuse(named, "there is the other one of the two files of a trace", "name another file")
-
-
-def _refuse(path: Path, reason: str, remedy: str, cause: Exception | None = None) -> NoReturn:
-    raise TraceError(f"cannot write a trace to {path}: {reason}: {remedy}") from cause
+        place.refuse("there is the other one of the two files of a trace", "name another file")

@@ -10,7 +10,8 @@ import pytest
 from traces import run
 
 from pytest_seccomp.errors import TraceError
-from pytest_seccomp.trace.destination import Destination, Identity
+from pytest_seccomp.trace.destination import Destination
+from pytest_seccomp.trace.place import Identity
 
 RECORD = '{"syscall": 0, "name": "read", "count": 9, "arch": "x86_64", "tests": 2, "collection": 4}\n'
 
