@@ -1,4 +1,4 @@
-"""Replacing the two files of a trace together: the old trace stays whole until the new one is."""
+"""Replacing the two files of a trace together, or a single one: what is old stays whole until what is new is."""
 
 import hashlib
 import os
@@ -33,18 +33,36 @@ def replacing(destination: Destination) -> Iterator[Replacement]:
     To be used under the lock. Raises TraceError where writing fails, a full disk for one; the old files are then as
     they were. Written beside the old ones, because a file cannot be renamed into another file system.
     """
-    drafts: list[Path] = []
-    try:
-        for target in (destination.tests, destination.path):
-            _sweep(target)
+    with _drafts(destination.path, (destination.tests, destination.path)) as drafts:
         with _draft(destination.tests, drafts) as tests, _draft(destination.path, drafts) as records:
             yield Replacement(tests, records)
         # Closing has reported what a network file system could not write. No fsync: it can take longer than the merge,
         # and guards against a power cut alone. A trace can be made again, and whoever reads a torn one is told.
         _replace_both(destination, *drafts)
         drafts.clear()
+
+
+@contextmanager
+def replacing_one(path: Path) -> Iterator[BinaryIO]:
+    """The same for a single file."""
+    with _drafts(path, (path,)) as drafts:
+        with _draft(path, drafts) as file:
+            yield file
+        os.replace(drafts[0], path)
+        drafts.clear()
+
+
+@contextmanager
+def _drafts(path: Path, targets: tuple[Path, ...]) -> Iterator[list[Path]]:
+    """A list for the drafts that the block makes: those that are left in it at the end are removed. Raises TraceError,
+    which speaks of `path`, where the block raises OSError."""
+    drafts: list[Path] = []
+    try:
+        for target in targets:
+            _sweep(target)
+        yield drafts
     except OSError as error:
-        message = f"cannot write {destination.path}: {os_text(error)}: make room or name another place"
+        message = f"cannot write {path}: {os_text(error)}: make room or name another place"
         raise TraceError(f"{message}; what was there is unchanged") from error
     finally:
         for draft in drafts:
