@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cgroups
 import container
 import i386
 import logged
@@ -192,6 +193,7 @@ MECHANISMS = {
             remedy="needs CAP_AUDIT_READ, CAP_AUDIT_CONTROL and the initial network, user and pid namespaces",
             root_only=True,
         ),
+        Mechanism("cgroup", cgroups.missing, remedy="mount -t cgroup2 none /sys/fs/cgroup/unified", root_only=True),
         Mechanism("kmsg", _kmsg, remedy="needs the device /dev/kmsg, and CAP_SYSLOG", root_only=True),
     )
 }
