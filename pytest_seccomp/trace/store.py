@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace.destination import Destination
-from pytest_seccomp.trace.place import Identity
 from pytest_seccomp.trace.lock import locked
+from pytest_seccomp.trace.place import Identity
 from pytest_seccomp.trace.recorded import Recorded
 from pytest_seccomp.trace.records import Record, Run
 from pytest_seccomp.trace.replacement import replacing
