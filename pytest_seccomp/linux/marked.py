@@ -1,7 +1,7 @@
 """System calls of our own in a traced thread, recognised by a cookie in an argument that the kernel ignores.
 
-The filter of the `notify` backend lets a call through whose fifth argument is the cookie of the run, and the recorder
-takes such a prctl for a marker: neither is in any trace.
+The filters of the backends let a message through whose fifth argument is the cookie of the run, and the recorder of
+`notify` takes such a prctl for a marker: neither is in any trace.
 """
 
 import ctypes
@@ -33,6 +33,30 @@ _DESCRIPTOR_OFFSET = 16
 _BUFFER_LENGTH = 65536
 _SEND_AND_WAIT = Word(socket.MSG_NOSIGNAL)
 _SEND_NOW = Word(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
+
+def watching_filter(architecture: NativeArchitecture, cookie: int, action: int) -> bytes:
+    """A filter that gives every call an action, but for those with the cookie, of which only prctl gets it.
+
+    So messages to the recorder, and a listener that is handed over, pass (sendmsg, recvmsg), markers do not.
+    """
+    low, high = seccomp.argument(COOKIE_ARGUMENT)
+    return b"".join(
+        (
+            seccomp.load(low),
+            seccomp.unless_equal(cookie, 9),
+            seccomp.load(high),
+            seccomp.unless_equal(cookie >> 32, 7),
+            seccomp.load(seccomp.OFFSET_ARCH),
+            seccomp.unless_equal(architecture.audit_arch, 5),
+            seccomp.load(seccomp.OFFSET_NUMBER),
+            seccomp.unless_equal(architecture.sendmsg, 1),
+            seccomp.verdict(seccomp.RET_ALLOW),
+            seccomp.unless_equal(architecture.recvmsg, 1),
+            seccomp.verdict(seccomp.RET_ALLOW),
+            seccomp.verdict(action),
+        )
+    )
 
 
 class _IoVec(ctypes.Structure):

@@ -4,7 +4,7 @@ import ctypes
 import errno
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # PyDLL keeps the GIL: giving it up and taking it back may be a futex, which would be a system call of our own in the
 # trace of a test. The functions are looked up anew for each user because `restype` belongs to the function object.
@@ -12,6 +12,10 @@ _libc = ctypes.PyDLL(None, use_errno=True)
 
 Word = ctypes.c_ulong
 """An argument as wide as a register: ctypes cuts plain integers to 32 bits."""
+
+
+if TYPE_CHECKING:
+    from ctypes import _CArgObject as Reference  # what ctypes.byref gives
 
 
 def function(name: str = "syscall") -> Any:
@@ -30,7 +34,7 @@ def last_error(call: str) -> OSError:
     return OSError(code, os.strerror(code), call)
 
 
-def syscall(name: str, number: int, *arguments: "int | ctypes.Array[ctypes.c_char] | None") -> int:
+def syscall(name: str, number: int, *arguments: "int | ctypes.Array[ctypes.c_char] | Reference | None") -> int:
     """Make the system call `number` with up to six arguments and return its result, never negative.
 
     `name` is what an error is called by. Interrupted calls (EINTR) are not made again. Raises OSError.

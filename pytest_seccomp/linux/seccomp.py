@@ -17,6 +17,8 @@ FLAG_NEW_LISTENER = 8
 FLAG_WAIT_KILLABLE_RECV = 32
 
 RET_ALLOW = 0x7FFF0000
+RET_LOG = 0x7FFC0000
+RET_LOG = 0x7FFC0000
 RET_USER_NOTIF = 0x7FC00000
 
 # Offsets in struct seccomp_data
@@ -60,6 +62,14 @@ def verdict(action: int) -> bytes:
     return struct.pack("=HBBI", _RET_K, 0, 0, action)
 
 
+def install(program: bytes) -> None:
+    """Put this thread, and all that it starts from now on, under a filter without a listener. Raises OSError, EACCES
+    without no_new_privs and CAP_SYS_ADMIN."""
+    code = FilterProgram(program)
+    pointer = (ctypes.c_char * ctypes.sizeof(code)).from_buffer(code)
+    raw.syscall("seccomp", native().seccomp, SET_MODE_FILTER, 0, pointer)
+
+
 def flag_is_known(flag: int) -> bool:
     """Whether this kernel knows a flag for filters with a listener. Nothing is installed: without a program a known
     flag fails with EFAULT, an unknown one with EINVAL (seccomp(2)), as does WAIT_KILLABLE_RECV without NEW_LISTENER."""
@@ -68,6 +78,15 @@ def flag_is_known(flag: int) -> bool:
     except OSError as error:
         return error.errno == errno.EFAULT
     return False
+
+
+def install(code: bytes) -> None:
+    """Put the calling thread, and all that it starts from now on, under a filter without a listener. Raises OSError:
+    EACCES without no_new_privs and CAP_SYS_ADMIN."""
+    program = ctypes.byref(FilterProgram(code))
+    # Without SPEC_ALLOW, kernels before 5.16 slow every filtered thread down by their defences against Spectre
+    flags = FLAG_SPEC_ALLOW if flag_is_known(FLAG_SPEC_ALLOW) else 0
+    raw.syscall("seccomp", native().seccomp, SET_MODE_FILTER, flags, program)
 
 
 def set_no_new_privs() -> None:

@@ -67,3 +67,21 @@ def test_no_new_privs_is_set_for_good() -> None:
         print(process.status_field("NoNewPrivs"))
     """
     assert output(program) == "1\n"
+
+
+def test_a_filter_without_a_listener() -> None:
+    program = """
+        import os, sys
+        from pytest_seccomp.linux import raw, seccomp
+        from pytest_seccomp.linux.architecture import native
+        from pytest_seccomp.linux.process import CAP_SYS_ADMIN, has_capability
+        denied = seccomp.load(seccomp.OFFSET_NUMBER) + seccomp.unless_equal(native().ptrace, 1)
+        if not has_capability(CAP_SYS_ADMIN):
+            seccomp.set_no_new_privs()
+        seccomp.install(denied + seccomp.verdict(0x50000 | 77) + seccomp.verdict(seccomp.RET_ALLOW))
+        try:
+            raw.syscall("ptrace", native().ptrace, 2**31, 0, 0, 0)
+        except OSError as error:
+            print(error.errno)
+    """
+    assert output(program) == "77\n"

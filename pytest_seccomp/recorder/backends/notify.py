@@ -63,31 +63,10 @@ RING = 1
 
 
 def watching_filter(cookie: int) -> bytes:
-    """The filter of a traced thread: every call is notified, but for those with the cookie, of which only prctl is.
+    """The filter of a traced thread: every call is notified, but for messages to the recorder, with the cookie."""
+    from pytest_seccomp.linux import marked, seccomp
 
-    So a handed-over listener and messages to the recorder are let through (sendmsg, recvmsg), markers are not.
-    """
-    from pytest_seccomp.linux import seccomp
-    from pytest_seccomp.linux.marked import COOKIE_ARGUMENT
-
-    architecture = native()
-    low, high = seccomp.argument(COOKIE_ARGUMENT)
-    return b"".join(
-        (
-            seccomp.load(low),
-            seccomp.unless_equal(cookie, 9),
-            seccomp.load(high),
-            seccomp.unless_equal(cookie >> 32, 7),
-            seccomp.load(seccomp.OFFSET_ARCH),
-            seccomp.unless_equal(architecture.audit_arch, 5),
-            seccomp.load(seccomp.OFFSET_NUMBER),
-            seccomp.unless_equal(architecture.sendmsg, 1),
-            seccomp.verdict(seccomp.RET_ALLOW),
-            seccomp.unless_equal(architecture.recvmsg, 1),
-            seccomp.verdict(seccomp.RET_ALLOW),
-            seccomp.verdict(seccomp.RET_USER_NOTIF),
-        )
-    )
+    return marked.watching_filter(native(), cookie, seccomp.RET_USER_NOTIF)
 
 
 def attach(calls: MarkedCalls, cookie: int, control: int) -> None:
