@@ -18,7 +18,6 @@ FLAG_WAIT_KILLABLE_RECV = 32
 
 RET_ALLOW = 0x7FFF0000
 RET_LOG = 0x7FFC0000
-RET_LOG = 0x7FFC0000
 RET_USER_NOTIF = 0x7FC00000
 
 # Offsets in struct seccomp_data
@@ -60,14 +59,6 @@ def unless_equal(value: int, skip: int) -> bytes:
 def verdict(action: int) -> bytes:
     """End the filter with an action, one of RET_*."""
     return struct.pack("=HBBI", _RET_K, 0, 0, action)
-
-
-def install(program: bytes) -> None:
-    """Put this thread, and all that it starts from now on, under a filter without a listener. Raises OSError, EACCES
-    without no_new_privs and CAP_SYS_ADMIN."""
-    code = FilterProgram(program)
-    pointer = (ctypes.c_char * ctypes.sizeof(code)).from_buffer(code)
-    raw.syscall("seccomp", native().seccomp, SET_MODE_FILTER, 0, pointer)
 
 
 def flag_is_known(flag: int) -> bool:
