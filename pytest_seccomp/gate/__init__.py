@@ -1,0 +1,1 @@
+"""What is expected, and the verdict: which denial fails what. Pure: knows nothing of pytest and of processes."""

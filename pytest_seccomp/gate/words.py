@@ -1,0 +1,108 @@
+"""A verdict in words: for a test's report, and for the summary."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pytest_seccomp.gate.expectations import INI, MARKER
+from pytest_seccomp.gate.verdict import Verdict
+from pytest_seccomp.trace.denials import COLLECTION, LATE, Denial
+from pytest_seccomp.trace.table import printable
+from pytest_seccomp.trace.words import plural
+
+_IN_HEADLINE = 3
+
+
+def report(verdict: Verdict) -> str:
+    """What the user needs next, in the report of a phase; its first line says all in short."""
+    return "\n".join(_report(verdict))
+
+
+def _report(verdict: Verdict) -> Iterator[str]:
+    denials = verdict.unexpected
+    yield "; ".join(
+        [*([headline(denials)] if denials else []), *([_missing(verdict.missing)] if verdict.missing else [])]
+    )
+    yield ""
+    yield f"In {where(verdict.nodeid, verdict.phase, verdict.rerun)}:"
+    for line in each(denials):
+        yield f"    {line}"
+    if verdict.missing:
+        yield f"    no logged denial of {', '.join(map(printable, verdict.missing))} in setup and call, but strict=True"
+    if denials:
+        yield "If it has to be denied, say so above the test:"
+        yield f"    {to_expect(denials)}"
+
+
+def headline(denials: Sequence[Denial]) -> str:
+    """Denials in one line: `seccomp denied socket to curl (errno)`."""
+    texts = list(dict.fromkeys(f"{denial.call} to {printable(denial.comm)} ({denial.action})" for denial in denials))
+    more = len(texts) - _IN_HEADLINE
+    return f"seccomp denied {', '.join(texts[:_IN_HEADLINE])}{f' and {more} more' if more > 0 else ''}"
+
+
+def _missing(calls: Sequence[str]) -> str:
+    return f"expected denial of {', '.join(map(printable, calls))} did not come"
+
+
+def where(nodeid: str | None, phase: str, rerun: int) -> str:
+    """A phase of a test in words."""
+    if phase == COLLECTION or nodeid is None:
+        return "loading conftests and collecting"
+    repeated = f" (rerun {rerun})" if rerun else ""
+    before = "after the end of" if phase == LATE else f"the {phase} of"
+    return f"{before} {printable(nodeid)}{repeated}"
+
+
+def each(denials: Sequence[Denial]) -> Iterator[str]:
+    """A line for each kind of denial, with how often it came, and its notes."""
+    counts: Counter[tuple[str, ...]] = Counter()  # by what a line says
+    notes: dict[tuple[str, ...], list[str]] = {}
+    for denial in denials:
+        kind = (denial.call, denial.action, denial.comm, str(denial.pid), denial.exe or "an executable that is gone")
+        counts[kind] += denial.count
+        notes.setdefault(kind, []).extend(note for note in denial.notes if note not in notes.get(kind, []))
+    for key, count in counts.items():
+        call, action, comm, pid, exe = map(printable, key)
+        yield f"{call}{f', {count:,} times' if count > 1 else ''}: {action}, to {comm}, process {pid}, {exe}"
+        for note in notes[key]:
+            for line in note.splitlines():
+                yield f"    {printable(line)}"
+
+
+def to_expect(denials: Sequence[Denial]) -> str:
+    """The line to paste above a test, after which these denials are expected."""
+    names = ", ".join(f'"{name}"' for name in _names(denials))
+    return f"@pytest.mark.{MARKER}({names})"
+
+
+def to_expect_everywhere(denials: Sequence[Denial]) -> str:
+    """The line to paste into the ini file."""
+    return f"{INI} = {' '.join(_names(denials))}"
+
+
+def _names(denials: Sequence[Denial]) -> list[str]:
+    return sorted({denial.call for denial in denials})
+
+
+def by_place(denials: Sequence[Denial]) -> Iterator[str]:
+    """Denials for the summary: a line for each phase of each test that has any, and below it its denials."""
+    places: dict[tuple[str | None, str, int], list[Denial]] = {}
+    for denial in denials:
+        places.setdefault((denial.nodeid, denial.phase, denial.rerun), []).append(denial)
+    for (nodeid, phase, rerun), found in places.items():
+        yield where(nodeid, phase, rerun)
+        for line in each(found):
+            yield f"    {line}"
+
+
+def figures(denials: Sequence[Denial]) -> str:
+    """ "2 unexpected, 1 expected", "none"."""
+    expected = sum(denial.count for denial in denials if denial.expected)
+    others = sum(denial.count for denial in denials if not denial.expected)
+    parts = [f"{count:,} {word}" for count, word in ((others, "unexpected"), (expected, "expected")) if count]
+    return ", ".join(parts) or "none"
+
+
+def counted(denials: Sequence[Denial]) -> str:
+    """ "1 denial", "2 denials"."""
+    return plural(sum(denial.count for denial in denials), "denial")
