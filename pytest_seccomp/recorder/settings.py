@@ -1,5 +1,6 @@
 """What a recorder is told at its start, for each part that a pytest process can have in a run."""
 
+import functools
 import json
 import os
 import secrets
@@ -7,6 +8,13 @@ import secrets
 from pytest_seccomp.recorder.protocol import Settings
 from pytest_seccomp.recorder.salvage import command
 from pytest_seccomp.recorder.spools import SpoolDirectory
+
+
+@functools.cache
+def own_cookie() -> int:
+    """What marks the calls of this process that are no test's: one for all that it starts, so that the filter of its
+    trace lets it talk to the watcher of the kernel's log, too."""
+    return secrets.randbits(62)
 
 
 def for_traced(backend: str, directory: SpoolDirectory, worker: str | None = None, *, alone: bool = True) -> Settings:
@@ -30,7 +38,7 @@ def for_controller(backend: str, directory: SpoolDirectory) -> Settings:
 def _settings(backend: str, spool: str | None, worker: str | None, salvage: list[str] | None) -> Settings:
     return Settings(
         backend=backend,
-        cookie=secrets.randbits(62),
+        cookie=own_cookie(),
         target=os.getpid(),
         spool=spool,
         worker=json.dumps(worker),
