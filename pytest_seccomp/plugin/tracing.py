@@ -11,7 +11,6 @@ from pytest_seccomp.errors import RecorderError
 from pytest_seccomp.plugin.headroom import make_room
 from pytest_seccomp.plugin.outcome import Outcome
 from pytest_seccomp.recorder import client, labels, protocol
-from pytest_seccomp.recorder.backends import notify
 
 
 class Tracing:
@@ -112,7 +111,7 @@ class Tracing:
         rerun = max(self._rerun, getattr(item, "execution_count", 1) - 1)
         self._room = make_room()
         self._client.send("begin", self._base, json.dumps(self._nodeid), rerun)
-        self._client.mark(self._base + labels.SETUP, notify.RING)
+        self._client.mark(self._base + labels.SETUP, ring=True)
         try:
             return (yield)
         finally:

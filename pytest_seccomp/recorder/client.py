@@ -5,15 +5,26 @@ carry the cookie.
 """
 
 import errno
+import importlib
 import os
 import socket
+from typing import Protocol
 
 from pytest_seccomp.errors import RecorderError
 from pytest_seccomp.linux.marked import MarkedCalls
-from pytest_seccomp.recorder import labels, protocol, starting
-from pytest_seccomp.recorder.backends import notify
+from pytest_seccomp.recorder import backends, labels, protocol, starting
 
 _CALLED = "the recorder"
+
+
+class Marks(Protocol):
+    """A backend's marker calls in a traced process."""
+
+    def mark(self, label: int) -> bool:
+        """From here on calls count for this label. Returns whether the recorder lives, as far as it is known."""
+
+    def ring(self, label: int) -> bool:
+        """The same, and the recorder handles what was sent to it up to here."""
 
 
 class Client:
@@ -23,26 +34,29 @@ class Client:
     more. `end` says in words what has happened.
     """
 
-    def __init__(self, control: socket.socket, cookie: int) -> None:
+    def __init__(self, control: socket.socket, cookie: int, backend: str) -> None:
+        self._backend = importlib.import_module(f"{backends.__name__}.{backend}")
         self._control = control
         self._descriptor = control.fileno()
         self._decoder = protocol.Decoder()
         self._calls = MarkedCalls(cookie)
         self._cookie = cookie
-        self._attached = False
+        self._marks: Marks | None = None
         self._silent = False
+        self.notes: list[str] = []
+        """What the user should know of the backend before anything runs."""
         self.alive = True
         self.end = "the recorder died: what was traced after that is not recorded"
         self.label = labels.HARNESS
 
     def wait_until_ready(self) -> None:
         """Wait for the recorder's self-check. Raises BackendError with its reason, or RecorderError."""
-        starting.wait_until_ready(self._control, self._decoder, _CALLED)
+        _, notes = starting.wait_until_ready(self._control, self._decoder, _CALLED)
+        self.notes = list(notes)  # type: ignore[call-overload]
 
     def attach(self) -> None:
         """Come under the filter, with this thread and all that it starts. Raises BackendError."""
-        notify.attach(self._calls, self._cookie, self._descriptor)
-        self._attached = True
+        self._marks = self._backend.attach(self._calls, self._cookie, self._descriptor)
         os.register_at_fork(after_in_child=self._in_a_child)
         self.mark(labels.HARNESS)
 
@@ -51,20 +65,20 @@ class Client:
         pytest, as sys.exit() in a test does, and runs the rest of the session a second time. One that pytest itself has
         forked speaks for it (pytest-forked)."""
         if self.label != labels.HARNESS:
-            self._silent, self._attached = True, False
+            self._silent, self._marks = True, None
 
-    def mark(self, label: int, operation: int = 0) -> None:
-        """From here on calls count for another label."""
+    def mark(self, label: int, *, ring: bool = False) -> None:
+        """From here on calls count for another label; with `ring`, the recorder reads its messages now."""
         self.label = label
-        if self.alive and self._attached:
-            self.alive = self._calls.mark(label, operation) is not None
+        if self.alive and self._marks is not None:
+            self.alive = self._marks.ring(label) if ring else self._marks.mark(label)
 
     def send(self, *message: object) -> None:
         """Send a message, which the recorder of a traced process reads at the next `ring` or `request`."""
         data = b"" if self._silent else protocol.encode(message)
         while data and self.alive:
             try:
-                data = data[self._calls.send(self._descriptor, data) :]
+                data = data[self._calls.send(self._descriptor, data, wait=self._backend.READS_AT_ANY_TIME) :]
             except BlockingIOError:
                 self.ring()
             except OSError as error:
@@ -75,7 +89,7 @@ class Client:
 
     def ring(self) -> None:
         """Have the recorder read its messages now."""
-        self.mark(self.label, notify.RING)
+        self.mark(self.label, ring=True)
 
     def request(self, *message: object) -> protocol.Message:
         """Send a message and wait for its answer. Raises RecorderError where none comes."""
@@ -88,7 +102,9 @@ class Client:
             if not data:
                 break
             for answer in self._decoder.feed(data):
-                return answer
+                if answer != protocol.AGAIN:
+                    return answer
+                self.ring()
         self.alive = False
         raise RecorderError(self.end)
 
@@ -104,7 +120,7 @@ def start(settings: protocol.Settings) -> Client:
     """Start a recorder and wait until it is ready. Raises BackendError where its backend cannot trace here, and
     RecorderError where it does not start."""
     control = starting.start("pytest_seccomp.recorder.process", settings.message(), _CALLED)
-    client = Client(control, settings.cookie)
+    client = Client(control, settings.cookie, settings.backend)
     try:
         client.wait_until_ready()
     except BaseException:

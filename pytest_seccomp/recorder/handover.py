@@ -9,7 +9,16 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` costs the recorder 3 ms at its start
 import os
+import select
 
+TYPE_CHECKING = False  # of typing, which costs 4 ms
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Callable
+
+    from pytest_seccomp.recorder.process import Recorder
+
+_HANDOVER_SECONDS = 3
 _STDERR = 2
 
 
@@ -34,6 +43,21 @@ class Guard:
         """The moment is over. The guard ends; its parent has to wait for it."""
         os.write(self._write, b"1")
         os.close(self._write)
+
+
+def handed_over(host: Recorder, receive: Callable[[_socket.socket], tuple[int | None, str]]) -> int | None:
+    """Wait for the listener; None where pytest has none, or has ended. pytest may have stopped at a system call in the
+    middle of the hand-over, from which nobody can wake it: then it is ended, with a message."""
+    poll = select.poll()
+    poll.register(host.control, select.POLLIN)
+    try:
+        host.ready()
+        if poll.poll(_HANDOVER_SECONDS * 1000):
+            return receive(host.control)[0]
+    except OSError:
+        return None  # EPIPE, ECONNRESET: pytest has ended
+    end_stuck(host.settings.target, f"no listener for {_HANDOVER_SECONDS} s")
+    return None
 
 
 def end_stuck(pid: int, reason: str) -> None:

@@ -15,7 +15,9 @@ class Ledger:
     them fastest: without spaces, members and phases in its order.
     """
 
-    __slots__ = ("_backend", "_by_label", "_collected", "_open", "_spool", "_worker", "closed", "lost")
+    __slots__ = (
+        "_backend", "_by_label", "_collected", "_missed", "_open", "_spool", "_worker", "closed", "lost"
+    )  # fmt: skip
 
     def __init__(self, spool: Spool, worker: str, backend: str) -> None:
         self._spool = spool
@@ -24,8 +26,11 @@ class Ledger:
         self._by_label: dict[int, Counts] = {}
         self._open: tuple[int, str, int] | None = None
         self._collected = False
+        self._missed: dict[str, int | None] = {}
+        """How many calls are missing, by the kind of the line."""
         self.closed = False
         self.lost: int | None = 0
+        """How many calls are known to be missing, None where that is not known."""
 
     def counts(self, label: int) -> Counts:
         """Where the calls of a label are counted. After the end: nowhere that is read."""
@@ -40,6 +45,13 @@ class Ledger:
         """A run of a test begins; one that was not ended is written without an outcome."""
         self._give_up()
         self._open = (base, nodeid, rerun)
+
+    def miss(self, count: int | None) -> None:
+        """Calls are missing of what is recorded now, of a test or what surrounds it: so many, None where that is not
+        known."""
+        self.lost = _sum(self.lost, count)
+        for kind in ("harness", *(("test",) if self._open else () if self._collected else ("collect",))):
+            self._missed[kind] = _sum(self._missed.get(kind, 0), count)
 
     def end(self, base: int, outcome: str) -> None:
         """The run of a test has ended; `outcome` is a JSON value."""
@@ -89,14 +101,13 @@ class Ledger:
     def _write_test(self, test: tuple[int, str, int], outcome: str, *, complete: bool) -> None:
         base, nodeid, rerun = test
         phases = [(phase, self._by_label.pop(base + offset, {})) for offset, phase in enumerate(PHASES)]
-        opening = f'"test","nodeid":{nodeid},"outcome":{outcome},"worker":{self._worker},"rerun":{rerun}'
-        self._write(opening, phases, complete=complete)
+        opening = f'"nodeid":{nodeid},"outcome":{outcome},"worker":{self._worker},"rerun":{rerun}'
+        self._write("test", opening, phases, complete=complete)
 
     def _write_other(self, kind: str, phase: str, label: int, *, complete: bool) -> None:
-        opening = f'"{kind}","worker":{self._worker}'
-        self._write(opening, [(phase, self._by_label.pop(label, {}))], complete=complete)
+        self._write(kind, f'"worker":{self._worker}', [(phase, self._by_label.pop(label, {}))], complete=complete)
 
-    def _write(self, opening: str, phases: list[tuple[str, Counts]], *, complete: bool) -> None:
+    def _write(self, kind: str, opening: str, phases: list[tuple[str, Counts]], *, complete: bool) -> None:
         calls: dict[int, str] = {}
         for phase, counts in phases:
             for call, count in counts.items():
@@ -105,10 +116,15 @@ class Ledger:
         syscalls = ",".join(
             [f"[{call >> 32},{_signed(call & 0xFFFFFFFF)},{{{counts}}}]" for call, counts in calls.items()]
         )
+        missed = self._missed.pop(kind, 0)
         self._spool.write(
-            f'{{"kind":{opening},"backend":{self._backend},"complete":{_json(complete)},"lost":{_json(self.lost)},'
-            f'"syscalls":[{syscalls}]}}'
+            f'{{"kind":"{kind}",{opening},"backend":{self._backend},"complete":{_json(complete and missed == 0)},'
+            f'"lost":{_json(missed)},"syscalls":[{syscalls}]}}'
         )
+
+
+def _sum(one: "int | None", other: "int | None") -> "int | None":
+    return None if one is None or other is None else one + other
 
 
 def _signed(number: int) -> int:

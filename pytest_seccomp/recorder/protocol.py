@@ -12,14 +12,20 @@ Settings                               first of all
 ("merged",)                            the session has its files: nothing is left to do when pytest ends
 
 recorder to pytest
-("ready",)                             the backend works here: the listener may come
+("ready", notes)                       the backend works here: pytest may come under its filter
 ("unavailable", reason, remedy)        it does not
+("again",)                             the marker call that rang for "finish" was not seen: make another one
 ("finished", complete, lost, reasons)
+
+Backends that read the kernel's log have one more message, which precedes every marker call that rings:
+("boundary", number, label)            all that was sent up to here belongs before the marker with this number
 """
 
 import marshal
 
 Message = tuple[object, ...]
+
+AGAIN: Message = ("again",)
 
 CLOSED = (
     "a test has closed descriptors that it did not open, the recorder's among them: what was traced after that is not "

@@ -56,7 +56,7 @@ def test_exactly_the_calls_between_markers_count(tmp_path: Path) -> None:
     connection.send("collected")
     for rerun in range(2):
         connection.send("begin", base, '"t.py::a"', rerun)
-        connection.mark(base + labels.SETUP, notify.RING)
+        connection.mark(base + labels.SETUP, ring=True)
         calls(3)
         connection.mark(base + labels.CALL)
         calls(1000)
@@ -83,7 +83,7 @@ def test_exactly_the_calls_between_markers_count(tmp_path: Path) -> None:
 def test_calls_of_threads_and_children_count_too(tmp_path: Path) -> None:
     program = """
     connection.send("begin", base, '"t.py::a"', 0)
-    connection.mark(base + labels.CALL, notify.RING)
+    connection.mark(base + labels.CALL, ring=True)
     calls(10)
     threads = [threading.Thread(target=calls, args=(100,)) for _ in range(3)]
     for thread in threads:
@@ -123,7 +123,7 @@ def test_more_messages_than_the_socket_holds(tmp_path: Path) -> None:
 def test_a_process_that_ends_without_a_word(tmp_path: Path) -> None:
     program = """
     connection.send("begin", base, '"t.py::a"', 0)
-    connection.mark(base + labels.CALL, notify.RING)
+    connection.mark(base + labels.CALL, ring=True)
     calls(5)
     os.write(1, b"done\\n")
     os._exit(0)
@@ -175,7 +175,7 @@ def test_a_connection_that_was_closed_by_the_code_under_test(tmp_path: Path) -> 
 def pair() -> Iterator[tuple[Client, socket.socket]]:
     """A client without a filter, and the end of its connection at which the recorder would be."""
     ours, theirs = socket.socketpair()
-    made = Client(ours, 1)
+    made = Client(ours, 1, "notify")
     with theirs:
         yield made, theirs
     made.close()
@@ -185,7 +185,7 @@ Pair = tuple[Client, socket.socket]
 
 
 def test_a_recorder_that_is_ready(pair: Pair) -> None:
-    pair[1].sendall(protocol.encode(("ready",)))
+    pair[1].sendall(protocol.encode(("ready", ["a note"])))
     pair[0].wait_until_ready()
 
 

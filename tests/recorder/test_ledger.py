@@ -151,10 +151,37 @@ def test_a_ledger_is_closed_once_and_counts_nothing_after_it(ledger: Ledger, pat
     assert path.read_text() == written
 
 
-def test_lost_calls_that_cannot_be_counted_are_null(ledger: Ledger, path: Path) -> None:
-    ledger.lost = None
-    ledger.close([])
-    assert [line["lost"] for line in lines(path)] == [None, None, None]
+def test_calls_that_are_missing(ledger: Ledger, path: Path) -> None:
+    """In the line of what was recorded at the time, in that of the harness, and in all."""
+    ledger.miss(3)
+    ledger.collected()
+    for base, missed in ((BASE, 5), (BASE + 4, None)):
+        ledger.begin(base, '"a"', 0)
+        ledger.miss(missed)
+        ledger.end(base, '"passed"')
+        ledger.begin(base + 40, '"b"', 0)
+        ledger.end(base + 40, '"passed"')
+    assert not ledger.close(["some are missing"])
+    assert [(line["kind"], line["complete"], line["lost"]) for line in lines(path)] == [
+        ("collect", False, 3),
+        ("test", False, 5),
+        ("test", True, 0),
+        ("test", False, None),
+        ("test", True, 0),
+        ("harness", False, None),
+        ("end", False, None),
+    ]
+
+
+def test_calls_that_are_missing_between_tests(ledger: Ledger, path: Path) -> None:
+    ledger.collected()
+    ledger.miss(2)
+    ledger.begin(BASE, '"a"', 0)
+    ledger.end(BASE, '"passed"')
+    ledger.miss(1)
+    ledger.close(["some are missing"])
+    found = [(line["kind"], line["complete"], line["lost"]) for line in lines(path)]
+    assert found == [("collect", True, 0), ("test", True, 0), ("harness", False, 3), ("end", False, 3)]
 
 
 class FullAfter(Spool):

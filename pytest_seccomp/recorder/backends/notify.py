@@ -30,7 +30,8 @@ from pytest_seccomp.linux.notification import (
     wake_up_in_place,
 )
 from pytest_seccomp.linux.process import run_as_soon_as_woken
-from pytest_seccomp.recorder import standby
+from pytest_seccomp.recorder import labels, standby
+from pytest_seccomp.recorder.handover import Guard, handed_over
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
@@ -39,12 +40,10 @@ if TYPE_CHECKING:
 
     from pytest_seccomp.linux.marked import MarkedCalls
     from pytest_seccomp.recorder.ledger import Counts
+    from pytest_seccomp.recorder.process import Recorder
 
     class Host(Protocol):
         """What supervising needs of the process that it runs in."""
-
-        wakes: list[int]
-        """Signals that came, noted by their handlers."""
 
         def counts(self, label: int) -> Counts:
             """Where the calls of a label are counted."""
@@ -52,11 +51,19 @@ if TYPE_CHECKING:
         def read_messages(self) -> int:
             """Handle what is on the control socket; returns what the marker call is to return."""
 
-        def woken(self) -> None:
-            """Deal with `wakes` and empty it."""
+        def children_that_ended(self) -> list[int]:
+            """The pids of the process's children that have ended since it was asked last."""
+
+        def look_at_target(self) -> bool:
+            """Whether the target has ended; then the host has done what is to be done."""
+
+        def close_in_child(self) -> None:
+            """Let go, in a process that was forked from this one, of what only this one may hold."""
 
 
 REMEDY = "needs Linux 5.5 or newer with CONFIG_SECCOMP_FILTER; gVisor and other kernels in user space do not have it"
+
+READS_AT_ANY_TIME = False
 
 RING = 1
 """Operation of a marker: there are messages for the recorder on the control socket."""
@@ -69,7 +76,22 @@ def watching_filter(cookie: int) -> bytes:
     return marked.watching_filter(native(), cookie, seccomp.RET_USER_NOTIF)
 
 
-def attach(calls: MarkedCalls, cookie: int, control: int) -> None:
+class Marks:
+    """pytest's marker calls: they return when the recorder has seen them."""
+
+    def __init__(self, calls: MarkedCalls) -> None:
+        self._mark = calls.mark
+
+    def mark(self, label: int) -> bool:
+        """From here on calls count for this label. Returns whether there was a recorder to see it."""
+        return self._mark(label, 0) is not None
+
+    def ring(self, label: int) -> bool:
+        """The same, and the recorder has handled what was sent to it, when this returns."""
+        return self._mark(label, RING) is not None
+
+
+def attach(calls: MarkedCalls, cookie: int, control: int) -> Marks:
     """Put the calling thread, and all that it starts from now on, under the filter, and give the recorder at the other
     end of `control` the listener. Raises BackendError with nothing changed, but for no_new_privs."""
     from pytest_seccomp.linux import process, seccomp
@@ -85,6 +107,7 @@ def attach(calls: MarkedCalls, cookie: int, control: int) -> None:
         calls.install_and_hand_over(watching_filter(cookie), flags, control)
     except OSError as error:
         raise explain(error) from error
+    return Marks(calls)
 
 
 def explain(error: OSError) -> BackendError:
@@ -113,6 +136,10 @@ class Supervisor:
         self._cookie = cookie
         self._target = target
         self._host = host
+        self._wakes: list[int] = []
+        """Signals that came, noted by their handlers."""
+        self._handlers: dict[int, object] = {}
+        """Of these signals, those that were there before."""
         self._exchange = Exchange()
         self._standby = 0
         wake_up_in_place(listener)
@@ -120,28 +147,24 @@ class Supervisor:
         # call costs five times as much otherwise
         run_as_soon_as_woken()
 
-    def start_standby(self, close_inherited: Callable[[], None]) -> None:
-        """Start the standby, or another one where it has ended."""
-        self._standby = standby.start(self._listener, self._exchange, self._target, close_inherited)
+    def start(self) -> None:
+        """Listen to signals, and start the standby."""
+        for number in (standby.WAKE_SIGNAL, _signal.SIGCHLD):
+            self._handlers[number] = _signal.signal(number, lambda number, _frame: self._wakes.append(number))
+        self._start_standby()
 
     def close(self) -> None:
         """End the standby and let go of the listener, once nobody is traced any more."""
         os.kill(self._standby, _signal.SIGKILL)
         os.waitpid(self._standby, 0)
+        for number, handler in self._handlers.items():
+            _signal.signal(number, handler)
         os.close(self._listener)
-
-    def is_standby(self, pid: int) -> bool:
-        """Whether a process is the standby."""
-        return pid == self._standby
-
-    def target_is_gone(self) -> None:
-        """The host knows that the target has ended and need not be told again."""
-        self._exchange.status[standby.TARGET_GONE] = 1
 
     def serve(self, label: int) -> None:
         """Count and answer until no thread under the filter is left. Calls belong to `label` until the first marker."""
         host, wakes, exchange, listener, cookie = (
-            self._host, self._host.wakes, self._exchange, self._listener, self._cookie
+            self._host, self._wakes, self._exchange, self._listener, self._cookie
         )  # fmt: skip
         notification, words = exchange.notification, exchange.words
         answer, answer_words, answer_halves = exchange.answer, exchange.answer_words, exchange.answer_halves
@@ -181,10 +204,39 @@ class Supervisor:
                 except KeyError:
                     counts[call] = 1
             if wakes:
-                host.woken()
+                self._woken()
                 if nobody_is_traced(listener):
                     return
                 counts = host.counts(label)
+
+    def _start_standby(self) -> None:
+        self._standby = standby.start(self._listener, self._exchange, self._target, self._host.close_in_child)
+
+    def _woken(self) -> None:
+        """A child has ended, or the standby says that the target has."""
+        self._wakes.clear()
+        if self._standby in self._host.children_that_ended():
+            self._start_standby()
+        if self._host.look_at_target():
+            self._exchange.status[standby.TARGET_GONE] = 1
+
+
+def record(host: Recorder) -> None:
+    """Serve until nobody is traced any more."""
+    settings = host.settings
+    guard = Guard(settings.target, settings.salvage)
+    listener = handed_over(host, receive_listener)
+    if listener is None:
+        guard.release()
+        host.look_after_target()
+        return
+    host.control.setblocking(False)
+    supervisor = Supervisor(listener, settings.cookie, settings.target, host)
+    supervisor.start()
+    guard.release()
+    supervisor.serve(labels.HARNESS)
+    supervisor.close()
+    host.target_has_ended()
 
 
 _CHECK_CALLS, _CHECK_LABEL, _CHECK_ANSWER = 50, 1, 7
@@ -207,8 +259,8 @@ def notes() -> list[str]:
 class _Check:
     """The host of a self-check, and the parent of the child that is traced."""
 
-    def __init__(self, child: int) -> None:
-        self.wakes: list[int] = []
+    def __init__(self, child: int, close_in_child: Callable[[], None]) -> None:
+        self.close_in_child = close_in_child
         self.by_label: dict[int, dict[int, int]] = {}
         self._child = child
         self._status: int | None = None
@@ -219,10 +271,13 @@ class _Check:
     def read_messages(self) -> int:
         return _CHECK_ANSWER
 
-    def woken(self) -> None:
-        self.wakes.clear()
+    def children_that_ended(self) -> list[int]:
         # Before Linux 6.11 a zombie holds its filter: nobody is traced only when the child has been waited for
         self._wait(os.WNOHANG)
+        return []
+
+    def look_at_target(self) -> bool:
+        return self._status is not None
 
     def child_status(self) -> int:
         """Wait for the child's end."""
@@ -237,7 +292,7 @@ class _Check:
                 self._status = status
 
 
-def self_check() -> None:
+def self_check() -> list[str]:
     """Trace a child that makes a known number of calls, and count them. Raises BackendError where they are not exactly
     those. For a process without other threads."""
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -252,17 +307,13 @@ def self_check() -> None:
         finally:
             os._exit(status)
     theirs.close()
-    check = _Check(pid)
+    check = _Check(pid, ours.close)
     listener, message = receive_listener(ours)
     if listener is not None:
-        before = _signal.signal(standby.WAKE_SIGNAL, lambda number, _frame: check.wakes.append(number))
-        try:
-            supervisor = Supervisor(listener, cookie, pid, check)
-            supervisor.start_standby(ours.close)
-            supervisor.serve(0)
-            supervisor.close()
-        finally:
-            _signal.signal(standby.WAKE_SIGNAL, before)
+        supervisor = Supervisor(listener, cookie, pid, check)
+        supervisor.start()
+        supervisor.serve(0)
+        supervisor.close()
     ours.close()
     status = check.child_status()
     if message:
@@ -275,6 +326,7 @@ def self_check() -> None:
             f"of {_CHECK_CALLS} calls of the self-check {sum(counted.values())} were recorded",
             "look for another seccomp filter or a tracer around this process",
         )
+    return []
 
 
 def _make_known_calls(control: _socket.socket, cookie: int, parent: int) -> int:
