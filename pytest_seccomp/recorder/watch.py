@@ -16,7 +16,7 @@ from pytest_seccomp.recorder import protocol, starting, watching
 _CALLED = "the watcher of the kernel's log"
 
 _ANSWER_SECONDS = 10
-"""More than the watcher takes for any answer: it waits for the kernel no longer than watching.SENTINEL_SECONDS."""
+"""More than the watcher takes for any answer: it waits for the kernel no longer than channel.SECONDS."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -32,7 +32,7 @@ class Denied:
     pid: int
     """The process, in the initial pid namespace."""
     comm: str
-    """The name of the thread; what is not UTF-8 is escaped as by os.fsdecode, here and in `exe`."""
+    """The name of the thread; what is not UTF-8 is escaped as in paths (PEP 383), here and in `exe`."""
     exe: str | None
     """The path of the executable, None where the process had none any more."""
     count: int
@@ -65,7 +65,7 @@ class Watch:
         self._silent = False
         self._end = ""
         self.source = ""
-        """The channel to the kernel's log, one of watching.SOURCES."""
+        """The channel to the kernel's log, one of kernel_log.SOURCES."""
         self.notes: list[str] = []
         """What a user should know of it here."""
 
@@ -98,14 +98,7 @@ class Watch:
     def sync(self) -> Seen:
         """Ask for all that the kernel logged before now; never raises. Takes 0.1 ms, or two seconds where the kernel's
         log does not come, which is incomplete then."""
-        self._in_a_phase = False
-        if self._silent:
-            return Seen([], True, [])
-        try:
-            _, denials, complete, reasons = self._request("sync")
-        except RecorderError as error:
-            return Seen([], False, [str(error)])
-        return Seen([_denied(*denial) for denial in denials], bool(complete), list(reasons))  # type: ignore[attr-defined, call-overload]
+        return self._seen("sync")
 
     def add(self, pid: int, cgroup: str | None = None) -> None:
         """Watch another process, its descendants, its pid namespace if that is not the initial one, and the members of
@@ -128,8 +121,8 @@ class Watch:
         self._send("write", lines.rstrip("\n"))
 
     def finish(self) -> Seen:
-        """The last sync."""
-        return self.sync()
+        """The last sync, with what the kernel itself says of records that it has lost in all the time."""
+        return self._seen("finish")
 
     def close_spool(self, reasons: list[str]) -> bool:
         """End the spool, after the last `write`. It says that it is complete only without `reasons`, if no sync was
@@ -151,6 +144,17 @@ class Watch:
             self._control.close()
         except OSError:
             pass  # EBADF: the code under test has closed it already
+
+    def _seen(self, request: str) -> Seen:
+        self._in_a_phase = False
+        if self._silent:
+            return Seen([], True, [])
+        try:
+            _, denials, reasons = self._request(request)
+        except RecorderError as error:
+            return Seen([], False, [str(error)])
+        found = [_denied(*denial) for denial in denials]  # type: ignore[attr-defined]
+        return Seen(found, not reasons, list(reasons))  # type: ignore[call-overload]
 
     def _in_a_child(self) -> None:
         self._silent = self._silent or self._in_a_phase
@@ -205,4 +209,8 @@ def start(settings: watching.Settings) -> Watch:
 
 
 def _denied(audit_arch: int, syscall: int, action: str, pid: int, comm: bytes, exe: bytes | None, count: int) -> Denied:
-    return Denied(audit_arch, syscall, action, pid, os.fsdecode(comm), None if exe is None else os.fsdecode(exe), count)
+    return Denied(audit_arch, syscall, action, pid, _text(comm), None if exe is None else _text(exe), count)
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")

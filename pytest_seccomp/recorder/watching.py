@@ -5,7 +5,8 @@ Settings                               first of all
 ("phase", nodeid, phase, rerun)        where pytest is from now on; nodeid is a JSON value
 ("add", pid, cgroup)                   one more target; answered by ("added", reason), None where it is one now
 ("remove", pid)                        one less
-("sync",)                              what was denied up to now? Answered by ("seen", denials, complete, reasons)
+("sync",)                              what was denied up to now? Answered by ("seen", denials, reasons)
+("finish",)                            the same for the last time, with what the kernel says of losses on the way to it
 ("write", lines)                       lines for the spool, without the end of the last one
 ("close", reasons)                     the end of the spool, incomplete where there are reasons: ("closed", complete)
 ("merged",)                            the session has its file: nothing is left to do when pytest ends
@@ -17,14 +18,8 @@ watcher to pytest
 A denial is (audit_arch, syscall, action, pid, comm, exe, count), comm and exe in bytes.
 """
 
+from pytest_seccomp.recorder.kernel_log import SOURCES
 from pytest_seccomp.recorder.protocol import Message
-
-AUDIT, KMSG = "audit", "kmsg"
-SOURCES = AUDIT, KMSG
-"""The channels to the kernel's log, the better one first."""
-
-SENTINEL_SECONDS = 2.0
-"""How long a record may be on its way from the kernel to the watcher."""
 
 CLOSED = (
     "a test has closed descriptors that it did not open, that of the kernel log's watcher among them: what was denied "
@@ -38,9 +33,11 @@ class Settings:
     """What a watcher is to do; the first message.
 
     `target` is the pid of pytest, in this process's pid namespace. `session` is the audit session that pytest has begun
-    for itself, None where it could not. `sources` are the channels to try, in order. `spool` is the path of the file to
-    write. `worker` is the name of the xdist worker as a JSON value. `cookie` marks the calls of pytest's side.
-    `salvage` is the command that merges the spools in place of a killed pytest, None where another process sees to it.
+    for itself, None where it could not. `cookie` marks the calls of pytest's side. `spool` is the path of the file to
+    write, None where there is nothing to watch, only to check that it could be, and to merge if the target is killed
+    (an xdist controller). `worker` is the name of the xdist worker as a JSON value. `salvage` is the command that
+    merges the spools in place of a killed pytest, None where another process sees to it. `sources` are the channels to
+    try, in order.
     """
 
     __slots__ = ("cookie", "salvage", "session", "sources", "spool", "target", "worker")
@@ -50,7 +47,7 @@ class Settings:
         target: int,
         session: int | None,
         cookie: int,
-        spool: str,
+        spool: str | None,
         worker: str = "null",
         salvage: list[str] | None = None,
         sources: tuple[str, ...] = SOURCES,
