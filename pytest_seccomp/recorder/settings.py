@@ -10,10 +10,15 @@ from pytest_seccomp.recorder.salvage import command
 from pytest_seccomp.recorder.spools import SpoolDirectory
 
 
-@functools.cache
 def own_cookie() -> int:
     """What marks the calls of this process that are no test's: one for all that it starts, so that the filter of its
-    trace lets it talk to the watcher of the kernel's log, too."""
+    trace lets it talk to the watcher of the kernel's log, too. 62 bits."""
+    return _cookie_of(os.getpid())
+
+
+@functools.cache
+def _cookie_of(process: int) -> int:
+    """Of this process; a child that was forked has another one."""
     return secrets.randbits(62)
 
 

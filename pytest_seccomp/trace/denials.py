@@ -191,4 +191,6 @@ class Spooled:
             reasons.append(f"what the watcher of the kernel's log wrote is damaged in {damaged} places")
         worker = path.stem.rpartition("-")[0]  # of a process without one it is "pytest"
         of = f"{worker}: " if worker.startswith("gw") else ""
-        self.reasons += [text for text in (f"{of}{reason}" for reason in reasons) if text not in self.reasons]
+        self.reasons += [
+            text for text in dict.fromkeys(f"{of}{reason}" for reason in reasons) if text not in self.reasons
+        ]

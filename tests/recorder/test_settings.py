@@ -1,6 +1,8 @@
 """What a recorder is told, for each part that a pytest process can have."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,22 @@ def test_a_controller_is_not_traced(directory: SpoolDirectory) -> None:
     assert (made.spool, made.worker, made.salvage) == (None, "null", command(directory))
 
 
-def test_each_has_a_cookie_of_its_own_that_fits_into_62_bits(directory: SpoolDirectory) -> None:
-    cookies = {settings.for_controller("notify", directory).cookie for _ in range(50)}
-    assert len(cookies) == 50
+def test_each_process_has_a_cookie_of_its_own_that_fits_into_62_bits() -> None:
+    code = (
+        "import os; from pytest_seccomp.recorder.settings import own_cookie\n"
+        "print(own_cookie(), own_cookie(), flush=True)\n"
+        "if not os.fork(): print(own_cookie(), own_cookie(), flush=True)\n"
+        "else: os.wait()\n"
+    )
+    command = [sys.executable, "-I", "-c", code]
+    lines = "".join(subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
+    pairs = [line.split() for line in lines.splitlines()]
+    assert [one for one, _ in pairs] == [other for _, other in pairs]
+    cookies = {int(one) for one, _ in pairs}
+    assert len(cookies) == 4
     assert all(0 <= cookie < 2**62 for cookie in cookies)
+
+
+def test_a_process_has_one_cookie(directory: SpoolDirectory) -> None:
+    assert settings.for_traced("notify", directory).cookie == settings.for_controller("notify", directory).cookie
+    assert settings.for_traced("notify", directory).cookie == settings.own_cookie()
