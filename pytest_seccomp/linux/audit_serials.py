@@ -29,7 +29,10 @@ class Serials:
             self._go_on(serial)
 
     def begin(self, serial: int) -> None:
-        """This is the first that counts, that of an event of our own. Those after it may have come before it."""
+        """This is the first that counts, that of an event of our own. Those after it may have come before it, also
+        where it has begun earlier."""
+        if self._next is not None and _distance(serial, self._next) > 0:
+            return  # all of them up to there, which are not kept
         self._next = None
         self._ahead = {other for other in self._ahead if _distance(serial, other) > 0}
         self._go_on(serial)

@@ -53,6 +53,13 @@ def test_it_can_begin_again() -> None:
     assert serials.missing(23) == 0
 
 
+def test_it_can_begin_again_at_one_that_others_have_followed() -> None:
+    """As where another process's records come in between ours and the end of a batch."""
+    serials = of(10, [11, 12, 13, 14, 16])
+    serials.begin(11)
+    assert (serials.missing(12), serials.missing(15), serials.missing(17)) == (0, 0, 1)
+
+
 def test_without_a_first_there_is_no_gap() -> None:
     serials = Serials()
     serials.add(1)
