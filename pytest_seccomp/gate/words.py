@@ -9,7 +9,7 @@ from pytest_seccomp.trace.denials import COLLECTION, LATE, Denial
 from pytest_seccomp.trace.table import printable
 from pytest_seccomp.trace.words import plural
 
-_IN_HEADLINE = 3
+_MOST_NAMED = 3
 
 
 def report(verdict: Verdict) -> str:
@@ -36,8 +36,7 @@ def _report(verdict: Verdict) -> Iterator[str]:
 def headline(denials: Sequence[Denial]) -> str:
     """Denials in one line: `seccomp denied socket to curl (errno)`."""
     texts = list(dict.fromkeys(f"{denial.call} to {printable(denial.comm)} ({denial.action})" for denial in denials))
-    more = len(texts) - _IN_HEADLINE
-    return f"seccomp denied {', '.join(texts[:_IN_HEADLINE])}{f' and {more} more' if more > 0 else ''}"
+    return f"seccomp denied {_shortened(texts)}"
 
 
 def _missing(calls: Sequence[str]) -> str:
@@ -55,18 +54,27 @@ def where(nodeid: str | None, phase: str, rerun: int) -> str:
 
 def each(denials: Sequence[Denial]) -> Iterator[str]:
     """A line for each kind of denial, with how often it came, and its notes."""
-    counts: Counter[tuple[str, ...]] = Counter()  # by what a line says
-    notes: dict[tuple[str, ...], list[str]] = {}
+    counts: Counter[tuple[str, str, str, str]] = Counter()  # by what a line says
+    pids: dict[tuple[str, str, str, str], list[str]] = {}
+    notes: dict[tuple[str, str, str, str], list[str]] = {}
     for denial in denials:
-        kind = (denial.call, denial.action, denial.comm, str(denial.pid), denial.exe or "an executable that is gone")
+        kind = (denial.call, denial.action, denial.comm, denial.exe or "an executable that is gone")
         counts[kind] += denial.count
-        notes.setdefault(kind, []).extend(note for note in denial.notes if note not in notes.get(kind, []))
-    for key, count in counts.items():
-        call, action, comm, pid, exe = map(printable, key)
-        yield f"{call}{f', {count:,} times' if count > 1 else ''}: {action}, to {comm}, process {pid}, {exe}"
-        for note in notes[key]:
+        pids.setdefault(kind, []).append(str(denial.pid))
+        notes.setdefault(kind, []).extend(denial.notes)
+    for kind, count in counts.items():
+        call, action, comm, exe = map(printable, kind)
+        which = list(dict.fromkeys(pids[kind]))
+        process = f"process{'es' if len(which) > 1 else ''} {_shortened(which)}"
+        yield f"{call}{f', {count:,} times' if count > 1 else ''}: {action}, to {comm}, {process}, {exe}"
+        for note in dict.fromkeys(notes[kind]):
             for line in note.splitlines():
                 yield f"    {printable(line)}"
+
+
+def _shortened(texts: Sequence[str]) -> str:
+    more = len(texts) - _MOST_NAMED
+    return f"{', '.join(texts[:_MOST_NAMED])}{f' and {more:,} more' if more > 0 else ''}"
 
 
 def to_expect(denials: Sequence[Denial]) -> str:

@@ -1,38 +1,37 @@
-"""PYTEST_DONT_REWRITE The entry point: options, and the hook that registers the rest where an option asks for it."""
+"""PYTEST_DONT_REWRITE The entry point: options, marker, hooks, a fixture, and the hook that registers the rest."""
 
-from collections.abc import Generator
+import contextlib
+from collections.abc import Callable, Generator
 
 import pytest
 
+_OPTIONS = {
+    "--seccomp-trace": ("PATH", "record the system calls of each test; write the trace to PATH, each test's beside it"),
+    "--seccomp-trace-append": ("", "add to the trace in PATH instead of replacing it"),
+    "--seccomp-backend": (
+        "{auto,notify}",
+        "how system calls are seen (default: auto, the best that works here; `pytest-seccomp doctor` lists them)",
+    ),
+    "--no-seccomp-trace": ("", "record nothing, whatever addopts says: for a pytest that a traced one starts"),
+    "--seccomp-deny-log": ("PATH", "fail for what filters deny to the tests and to what they start; write it to PATH"),
+    "--seccomp-deny-source": ("{all,kernel,supervised}", "who tells (default: all; so far that is the kernel's log)"),
+    "--seccomp-on-denied": ("{fail,warn}", "what a denial does that nobody expected (default: fail)"),
+    "--no-seccomp-deny-log": ("", "watch no denials, whatever addopts says"),
+}
+
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """The options of this plugin."""
+    """The options of this plugin. Each default is None, so that it can be told from what a user says."""
     group = parser.getgroup("seccomp", "system calls of the tests (pytest-seccomp)")
-    group.addoption(
-        "--seccomp-trace",
-        metavar="PATH",
-        default=None,
-        help="record the system calls of each test; write the merged trace to PATH, that of each test beside it",
-    )
-    group.addoption(
-        "--seccomp-trace-append",
-        action="store_true",
-        default=None,
-        help="add to the trace in PATH instead of replacing it",
-    )
-    group.addoption(
-        "--seccomp-backend",
-        metavar="{auto,notify}",
-        choices=("auto", "notify"),
-        default=None,
-        help="how system calls are seen (default: auto, the best that works here; `pytest-seccomp doctor` lists them)",
-    )
-    group.addoption(
-        "--no-seccomp-trace",
-        action="store_true",
-        help="record nothing, whatever addopts and PYTEST_ADDOPTS say: for a pytest that a traced one starts",
-    )
-    parser.addini("seccomp_backend", "default of --seccomp-backend")
+    for option, (value, text) in _OPTIONS.items():
+        if not value:
+            group.addoption(option, action="store_true", default=None, help=text)
+            continue
+        choices = value[1:-1].split(",") if value.startswith("{") else None
+        group.addoption(option, metavar=value, choices=choices, default=None, help=text)
+    for option in ("--seccomp-backend", "--seccomp-deny-source", "--seccomp-on-denied"):
+        parser.addini(option[2:].replace("-", "_"), f"default of {option}")
+    parser.addini("seccomp_expected_denials", "calls that may be denied to every test (--seccomp-deny-log)", "args", [])
     pluginmanager.register(_ConftestImports(), "seccomp-conftest-imports")
 
 
@@ -52,9 +51,40 @@ class _ConftestImports:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
     """Before any conftest imports the code under test."""
     options = early_config.known_args_namespace
-    given = options.seccomp_trace, options.seccomp_trace_append, options.seccomp_backend
-    if given != (None, None, None) and not options.no_seccomp_trace:
+    traces = (options.seccomp_trace, options.seccomp_trace_append, options.seccomp_backend) != (None, None, None)
+    watches = (options.seccomp_deny_log, options.seccomp_deny_source, options.seccomp_on_denied) != (None, None, None)
+    traces, watches = traces and not options.no_seccomp_trace, watches and not options.no_seccomp_deny_log
+    if traces or watches:
         from pytest_seccomp.plugin import start
 
-        start.start(early_config)
+        start.start(early_config, traces=traces, watches=watches)
     return (yield)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The marker, known also to runs that do not look at it."""
+    text = "seccomp_expect_denied(*calls, strict=False): denials of these calls fail nothing; strict: they have to come"
+    config.addinivalue_line("markers", text)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """The hooks, known also to runs that do not call them."""
+    pluginmanager.add_hookspecs(_Hooks)
+
+
+class _Hooks:
+    """What a conftest or a plugin may implement; docs/denials.md says what each argument is."""
+
+    def pytest_seccomp_denial(self, denial: object, notes: list[str], item: pytest.Item | None) -> bool | None:
+        """Judge a denial: True (expected), False (unexpected) or None; add texts to `notes`."""
+
+    def pytest_seccomp_summary(self, denials: list[object]) -> str | list[str] | None:
+        """What is to be said in the summary of the denials: a text, or lines."""
+
+
+@pytest.fixture(scope="session")
+def seccomp_watch(pytestconfig: pytest.Config) -> Callable[..., contextlib.ExitStack]:
+    """seccomp_watch(pid, cgroup=None): what is denied to a process that no test started counts, until close() or the
+    end of a `with`. Without --seccomp-deny-log it does nothing."""
+    watching = pytestconfig.pluginmanager.get_plugin("seccomp-denials")
+    return watching.watch if watching is not None else lambda pid, cgroup=None: contextlib.ExitStack()

@@ -42,8 +42,13 @@ def _path(value: str | None, *, append: bool) -> str:
         raise SeccompError("--seccomp-trace-append needs --seccomp-trace=PATH to say where to")
     if value is None:
         raise SeccompError("--seccomp-backend needs --seccomp-trace=PATH: for all runs, set the ini option instead")
+    return path_of(value, "--seccomp-trace")
+
+
+def path_of(value: str, option: str) -> str:
+    """The PATH that an option was given. Raises SeccompError for what can be none."""
     if not value:
-        raise SeccompError("--seccomp-trace is empty: name a file, such as --seccomp-trace=out.ndjson")
+        raise SeccompError(f"{option} is empty: name a file, such as {option}=out.ndjson")
     if "::" in value or value.endswith(".py"):
-        raise SeccompError(f"--seccomp-trace takes {value!r} for its PATH: write --seccomp-trace=PATH before it")
+        raise SeccompError(f"{option} takes {value!r} for its PATH: write {option}=PATH before it")
     return os.path.expanduser(value)  # a shell leaves the ~ of --seccomp-trace=~/out.ndjson to us

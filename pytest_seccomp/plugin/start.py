@@ -15,13 +15,18 @@ from pytest_seccomp.plugin.xdist import WORKER_VARIABLE, Assignment, Controller,
 from pytest_seccomp.recorder.settings import for_traced
 
 
-def start(config: pytest.Config) -> None:
-    """Register what the options ask for. Raises pytest.UsageError where that cannot be had here."""
+def start(config: pytest.Config, *, traces: bool, watches: bool) -> None:
+    """Register what the options ask for, a trace or a deny log. Raises pytest.UsageError where it cannot be had."""
     namespace = config.known_args_namespace
     if namespace.help or namespace.version:
         return
     try:
-        _start(config)
+        if watches:  # first: its watcher must not be under the filter of the trace
+            from pytest_seccomp.plugin.denials import start as denials
+
+            denials.start(config)
+        if traces:
+            _start(config)
     except SeccompError as error:
         raise pytest.UsageError(f"pytest-seccomp: {error}") from error
 

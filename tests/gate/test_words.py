@@ -46,6 +46,11 @@ def test_many_are_a_number_in_the_headline() -> None:
     )
 
 
+def test_processes_that_are_denied_the_same_are_one_line() -> None:
+    denials = [denial(pid=pid) for pid in (7, 7, 8, 9, 10, 11)]
+    assert list(words.each(denials)) == ["socket, 6 times: errno, to curl, processes 7, 8, 9 and 2 more, /usr/bin/curl"]
+
+
 def test_what_has_to_come() -> None:
     assert report(missing=("socket", "bind")).splitlines() == [
         "expected denial of socket, bind did not come",

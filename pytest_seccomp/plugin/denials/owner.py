@@ -1,0 +1,166 @@
+"""The session that owns PATH: it gathers what was denied, fails for it, writes it down and tells the user."""
+
+import os
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+from pytest_seccomp.errors import SeccompError
+from pytest_seccomp.gate.verdict import SessionVerdict
+from pytest_seccomp.plugin.denials import summary
+from pytest_seccomp.plugin.denials.options import DenialOptions
+from pytest_seccomp.recorder import denial_salvage
+from pytest_seccomp.recorder.spools import SpoolDirectory
+from pytest_seccomp.recorder.watch import Watch
+from pytest_seccomp.trace.denials import Spooled
+from pytest_seccomp.trace.deny_log import DenyLog
+
+SPOOL_SECONDS = 10.0
+
+
+class DenialOwner:
+    """Judges the session and writes PATH.
+
+    `settle` is called when the tests are over, and returns all that has been denied so far; `finish` at the very end:
+    then the spools have all, and it returns reasons that they do not have for some to be missing.
+    """
+
+    def __init__(self, config: pytest.Config, options: DenialOptions, log: DenyLog, directory: SpoolDirectory) -> None:
+        self.options = options
+        self.directory = directory
+        self.settle: Callable[[], Spooled] = Spooled
+        self.finish: Callable[[], list[str]] = list
+        self.merged: Callable[[], None] = lambda: None
+        self._config = config
+        self._log = log
+        self._source = ""
+        self.notes: list[str] = []
+        """What a user should know of how it is watched."""
+        self._notes_told = 0
+        self._verdict: SessionVerdict | None = None
+        self._ending: list[str] = []
+        self._announced = False
+        self._told = False
+        self._begun = False
+        self._process = os.getpid()
+
+    @classmethod
+    def start(cls, config: pytest.Config, options: DenialOptions) -> "DenialOwner":
+        """Check that PATH can be written, before anything runs. Raises SeccompError."""
+        log = DenyLog.check(Path(options.path))
+        directory = SpoolDirectory.create()
+        owner = cls(config, options, log, directory)
+        config.add_cleanup(owner.clean_up)
+        denial_salvage.describe(directory, log)
+        config.pluginmanager.register(owner, "seccomp-denials-owner")
+        return owner
+
+    def has_begun(self, watch: Watch) -> None:
+        """A watcher is there: it writes PATH from now on if this process is killed."""
+        self._source, self.merged = watch.source, watch.merged
+
+    def clean_up(self) -> None:
+        """Leave nothing behind, also where the session did not begin."""
+        if not self._is_the_owner():
+            return
+        if self._verdict is not None and not self._told:
+            self._tell_on_stderr(self._verdict)
+        if self._begun and self._verdict is None:
+            return  # broken off: what was denied is written, as for a killed session, when this process has ended
+        self._withdraw()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self) -> None:
+        self._begun = True
+
+    def pytest_runtest_logstart(self) -> None:
+        self._announced = True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """What has no report of a test to fail fails the session: what came late, before a rerun, or is missing."""
+        result = yield
+        if self._is_the_owner() and self._judge(self.settle()).fails and not session.testsfailed:
+            session.testsfailed += 1
+        return result
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """After the part of all other plugins, also where one of them fails."""
+        try:
+            return (yield)
+        finally:
+            if self._is_the_owner():
+                self._end(session)
+
+    def _end(self, session: pytest.Session) -> None:
+        reasons = self.finish()
+        found = self.gathered()
+        found.reasons += [reason for reason in reasons if reason not in found.reasons]
+        verdict = self._verdict = self._judge(found)
+        status = pytest.ExitCode.TESTS_FAILED if verdict.fails else session.exitstatus
+        if not self._announced and not found.denials:
+            self._ending = [f"no test was run: {self._place} is left as it was"]
+            status = session.exitstatus
+        else:
+            try:
+                replaced = self._log.write(found)
+            except SeccompError as error:
+                self._ending = [f"NOT WRITTEN: {error}"]
+                status = pytest.ExitCode.TESTS_FAILED if verdict.fails else pytest.ExitCode.INTERNAL_ERROR
+            else:
+                others = f"{self._place} was written by another run meanwhile, which this one has replaced"
+                self._ending = [*([others] if replaced else []), f"written: {self._place}"]
+        if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = status
+        self._withdraw()
+
+    def gathered(self) -> Spooled:
+        """What the watchers have written, when they have ended."""
+        late = self.directory.wait_until_written(SPOOL_SECONDS)
+        found = Spooled.read(self.directory.spools())
+        found.reasons += [f"{path.stem}: its watcher still writes after {SPOOL_SECONDS:.0f} s" for path in late]
+        return found
+
+    def _judge(self, found: Spooled) -> SessionVerdict:
+        return SessionVerdict(self.options.mode, found.denials, found.reasons)
+
+    def _withdraw(self) -> None:
+        # Now, not when pytest ends: killed in between, it would leave it behind, or be written a second time
+        denial_salvage.withdraw(self.directory)
+        self.merged()
+        self.directory.remove()
+
+    def pytest_report_header(self) -> list[str]:
+        self._notes_told = len(self.notes)
+        return summary.header(self._source, self.notes, self._place, self.options.mode)
+
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
+        self._told = True
+        verdict = self._verdict
+        if verdict is None or not summary.is_told(verdict, terminalreporter.verbosity):
+            return
+        added = self._config.hook.pytest_seccomp_summary(denials=list(verdict.denials))
+        others = [line for lines in added for line in (lines.splitlines() if isinstance(lines, str) else lines)]
+        ending = [*self.notes[self._notes_told :], *self._ending]  # the notes of workers come last
+        summary.section(terminalreporter, verdict, self._source, ending, others)
+
+    def _tell_on_stderr(self, verdict: SessionVerdict) -> None:
+        """What must be said where there is no terminal plugin, or where it did not come to its summary."""
+        lines = [f"incomplete: {reason}" for reason in verdict.reasons]
+        if verdict.unexpected:
+            lines.append(f"{len(verdict.unexpected)} unexpected denials: see {self._place}")
+        for line in lines:
+            print(f"pytest-seccomp: {line}", file=sys.stderr)
+
+    def _is_the_owner(self) -> bool:
+        """Not a forked child, in which a test came back into pytest (sys.exit() does that)."""
+        return os.getpid() == self._process
+
+    @property
+    def _place(self) -> str:
+        """PATH as pytest shows paths: from where it was started, if it lies below."""
+        path, start = self._log.path, self._config.invocation_params.dir
+        return str(path.relative_to(start) if path.is_relative_to(start) else path)

@@ -1,0 +1,229 @@
+"""The hooks of a process that runs tests: they say in which phase what was denied, and what that does."""
+
+import contextlib
+import json
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from pytest_seccomp.errors import SeccompError
+from pytest_seccomp.gate import words
+from pytest_seccomp.gate.expectations import MARKER, of_marker
+from pytest_seccomp.gate.verdict import Judge, Verdict, asks_for_missing
+from pytest_seccomp.plugin.denials.options import DenialOptions
+from pytest_seccomp.recorder.watch import Denied, Seen, Watch
+from pytest_seccomp.trace.denials import COLLECTION, LATE, Denial
+from pytest_seccomp.trace.table import printable
+
+SECTION = "seccomp denials"
+"""Name of the section in a report that failed anyway, or that does not fail for it."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """The run of a test that is going on, or was the last one."""
+
+    nodeid: str | None = None
+    """None before the first test."""
+    number: int = 0
+    """0 for the first run of the test."""
+    judge: Judge = field(default_factory=Judge)
+    error: str | None = None
+    """What is wrong with the test's markers."""
+    reported: bool = False
+    """Whether there is a report of one of its phases."""
+
+
+class Watching:
+    """Asks the watcher of the kernel's log at the end of each phase, judges, and changes reports.
+
+    It asks when a phase is over, in the outermost wrapper of what makes its report, and so judges what all others say.
+    """
+
+    def __init__(self, config: pytest.Config, options: DenialOptions, watch: Watch, worker: str | None) -> None:
+        self._config = config
+        self._options = options
+        self._watch = watch
+        self._worker = worker
+        self._run = _Run()
+        self._phase: str | None = None
+        self._seen: list[Denied] = []
+        """What the watcher has told and nobody has judged yet."""
+        self.denials: list[Denial] = []
+        """Of the whole session, judged."""
+        self.reasons: list[str] = []
+        """Why denials may be missing."""
+        watch.phase("null", COLLECTION, 0)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        self.settle()
+        self._begin(item, number=0)
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)  # what raises must be inside of the other plugins' part
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        if self._run.reported:  # of an earlier run: a plugin runs the test again
+            self.settle()
+            self._begin(item, self._run.number + 1)
+        # pytest-rerunfailures counts on where another worker has crashed
+        self._run.number = max(self._run.number, getattr(item, "execution_count", 1) - 1)
+        with self._in_phase("setup"):
+            if self._run.error is not None:
+                pytest.fail(self._run.error, pytrace=False)
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self) -> Generator[None, object, object]:
+        with self._in_phase("call"):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self) -> Generator[None, object, object]:
+        with self._in_phase("teardown"):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: "pytest.CallInfo[None]"
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        denials = self._judge(call.when, item)
+        report = yield
+        # Of a part of a test (subtests) nobody knows yet what is to come
+        asks = self._phase is None and asks_for_missing(call.when, report.outcome)
+        missing = self._run.judge.missing if asks else ()
+        self._run.reported = self._phase is None
+        apply(Verdict(item.nodeid, call.when, self._run.number, self._options.mode, denials, missing), report)
+        return report
+
+    def settle(self) -> None:
+        """What was denied after the last report, or before the first test, has no report that it could fail."""
+        self._judge(COLLECTION if self._run.nodeid is None else LATE, None)
+
+    def finish(self) -> None:
+        """The end of the session: all that has been denied is in the spool then."""
+        self._take(self._watch.finish())
+        self._judge_seen(COLLECTION if self._run.nodeid is None else LATE, None)
+        self._watch.close_spool(self.reasons)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of how it is watched."""
+        return self._watch.notes
+
+    def merged(self) -> None:
+        """What is in the spool has gone elsewhere: nobody has to see to it if this process is killed."""
+        self._watch.merged()
+
+    def watch(self, pid: int, cgroup: str | None = None) -> contextlib.ExitStack:
+        """Watch a process that pytest did not start, until what is returned is closed or left: the fixture
+        seccomp_watch. Raises RecorderError where there is no such process or cgroup."""
+        self._watch.add(pid, cgroup)
+        target = contextlib.ExitStack()
+        target.callback(self._stop_watching, pid)
+        return target
+
+    def _stop_watching(self, pid: int) -> None:
+        self._sync()  # what it has been denied so far counts
+        self._watch.remove(pid)
+
+    def _begin(self, item: pytest.Item, number: int) -> None:
+        run = self._run = _Run(item.nodeid, number)
+        expectations = list(self._options.expected)
+        try:
+            for marker in item.iter_markers(MARKER):
+                expectations += of_marker(marker.args, marker.kwargs, item.nodeid)
+        except SeccompError as error:
+            run.error = str(error)
+        run.judge = Judge(expectations)
+
+    @contextlib.contextmanager
+    def _in_phase(self, phase: str) -> Iterator[None]:
+        self._phase = phase
+        self._tell_phase()
+        try:
+            yield
+        finally:
+            self._phase = None
+
+    def _tell_phase(self) -> None:
+        if self._phase is not None:
+            self._watch.phase(json.dumps(self._run.nodeid), self._phase, self._run.number)
+
+    def _sync(self) -> None:
+        self._take(self._watch.sync())
+        self._tell_phase()  # in the middle of one: the watcher takes a sync for its end
+
+    def _take(self, seen: Seen) -> None:
+        self._seen += seen.denials
+        if not seen.complete:
+            self.reasons += [reason for reason in seen.reasons if reason not in self.reasons]
+
+    def _judge(self, phase: str, item: pytest.Item | None) -> list[Denial]:
+        self._sync()
+        return self._judge_seen(phase, item)
+
+    def _judge_seen(self, phase: str, item: pytest.Item | None) -> list[Denial]:
+        """What has been seen, judged and written to the spool."""
+        seen, self._seen = self._seen, []
+        denials = [self._judge_one(one, phase, item) for one in seen]
+        if denials:
+            self._watch.write("".join(denial.format_spooled(self._worker) for denial in denials))
+            self.denials += denials
+        return denials
+
+    def _judge_one(self, one: Denied, phase: str, item: pytest.Item | None) -> Denial:
+        denial = Denial.seen(
+            one.audit_arch,
+            one.syscall,
+            nodeid=self._run.nodeid,
+            phase=phase,
+            rerun=self._run.number,
+            count=one.count,
+            action=one.action,
+            errno=None,
+            pid=one.pid,
+            comm=one.comm,
+            exe=one.exe,
+            args=None,
+            source=self._watch.source,
+            expected=False,
+        )
+        denial = self._run.judge.judge(denial)
+        notes: list[str] = []
+        hook = self._config.hook if item is None else item.ihook
+        opinions = hook.pytest_seccomp_denial(denial=denial, notes=notes, item=item)
+        return self._run.judge.judge(denial, _opinion(opinions), notes)
+
+
+def apply(verdict: Verdict, report: pytest.TestReport) -> None:
+    """Say in a report what the verdict says."""
+    if verdict.denials:
+        # For other plugins, and the controller; what is not UTF-8 would not get there
+        report.seccomp_denials = [_plain(denial) for denial in verdict.denials]  # type: ignore[attr-defined]
+    if not verdict.is_worth_telling:
+        return
+    text = words.report(verdict)
+    if not verdict.fails or report.outcome == "failed":
+        report.sections.append((SECTION, text))
+        return
+    report.outcome = "failed"
+    report.longrepr = text
+    if hasattr(report, "wasxfail"):  # or it would be shown as an xfail
+        del report.wasxfail
+
+
+def _plain(denial: Denial) -> dict[str, object]:
+    return {name: printable(value) if isinstance(value, str) else value for name, value in denial.members.items()}
+
+
+def _opinion(opinions: Sequence[object]) -> bool | None:
+    """The first of the plugins' opinions. Raises TypeError where one is none."""
+    for opinion in opinions:
+        if not isinstance(opinion, bool):
+            raise TypeError(
+                f"pytest_seccomp_denial returned {opinion!r}: return True (expected), False (unexpected) or None"
+            )
+        return opinion
+    return None
