@@ -1,0 +1,1 @@
+"""Policies, and groups of system calls. Pure: knows nothing of processes and of pytest."""
