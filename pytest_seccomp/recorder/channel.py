@@ -52,11 +52,7 @@ class Channel:
                 return
             self._sentinel.replace()
         self.close()
-        raise BackendError(
-            "it can be opened, but no record comes: this network namespace is not the initial one, a rule of auditctl "
-            "excludes them, or seccomp does not log here",
-            "use the network of the host (--network=host), look at auditctl -l",
-        )
+        raise _no_record(source, self.notes)
 
     def receive(self) -> None:
         """Take some of what has come."""
@@ -120,3 +116,16 @@ class Channel:
     def _close_in_sentinel(self) -> None:
         self._log.close()
         self._close_inherited()
+
+
+def _no_record(source: str, notes: list[str]) -> BackendError:
+    reason = "it can be opened, but no record of a call made now comes"
+    if source == KMSG:
+        return BackendError(
+            "; ".join([reason, *notes]), "use audit, or set kernel.printk_ratelimit to 0 for the time of the run"
+        )
+    return BackendError(
+        f"{reason}: this network namespace is not the initial one, a rule of auditctl excludes it, or seccomp does not "
+        "log here",
+        "use the network of the host (--network=host), look at auditctl -l",
+    )

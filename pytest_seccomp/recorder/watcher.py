@@ -155,7 +155,7 @@ class Watcher:
             case (("sync" | "finish") as request,):
                 denials, reasons = self._seen(last=request == "finish")
                 self._answer("seen", denials, reasons)
-            case ("add", int(pid), cgroup_path):
+            case ("add", int(pid), (str() | None) as cgroup_path):
                 self._answer("added", self._add(pid, cgroup_path))
             case ("remove", int(pid)):
                 self._remove(pid)
@@ -163,7 +163,7 @@ class Watcher:
                 if self._spool is not None:
                     self._spool.write(lines)
             case ("close", reasons):
-                self._reasons += reasons  # type: ignore[operator]
+                self._reasons += reasons
                 self._answer("closed", self._close_spool())
             case ("merged",):
                 self._merged = True
@@ -204,6 +204,7 @@ class Watcher:
             poll.poll(_END_MS)
         if not self._target.gone():
             self._reasons.append(watching.CLOSED)
+            self._control.close()
 
     def _target_has_ended(self) -> None:
         """Write what pytest has not come to judge, and have it merged in its place."""

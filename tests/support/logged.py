@@ -55,6 +55,25 @@ def new_number() -> int:
     return 0x20000000 + random.SystemRandom().randrange(0x10000000)
 
 
+def command(
+    verdict: int = LOG,
+    *,
+    number: int,
+    flags: int = FLAG_LOG,
+    calls: int = 1,
+    name: str = "",
+    executable: Path | None = None,
+) -> list[str]:
+    """The command line of a process that makes `calls` calls of `number`, or of one that becomes `executable`."""
+    arguments = [SECCOMP[platform.machine()], flags, verdict, number, calls, name, executable or ""]
+    return [sys.executable, "-I", "-S", "-c", _PROGRAM, *map(str, arguments)]
+
+
+def by_a_grandchild(child: list[str]) -> list[str]:
+    """The command line of a process that has another one run by a child of its own, and ends after it."""
+    return ["sh", "-c", '"$@"; true', "sh", *child]
+
+
 def start(
     verdict: int = LOG,
     *,
@@ -64,12 +83,10 @@ def start(
     name: str = "",
     executable: Path | None = None,
 ) -> tuple["subprocess.Popen[bytes]", int]:
-    """Start a process that makes `calls` calls of `number`, or one that becomes `executable`. Returns it, and the
-    number."""
+    """Start such a process. Returns it, and the number."""
     number = new_number() if number is None else number
-    arguments = [SECCOMP[platform.machine()], flags, verdict, number, calls, name, executable or ""]
-    command = [sys.executable, "-I", "-S", "-c", _PROGRAM, *map(str, arguments)]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL), number
+    argv = command(verdict, number=number, flags=flags, calls=calls, name=name, executable=executable)
+    return subprocess.Popen(argv, stdin=subprocess.DEVNULL), number
 
 
 def run(
