@@ -28,7 +28,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: {doctor,groups,merge,show,why}: see pytest-seccomp --help"),
+        ([], "the following arguments are required: {diff,doctor,groups,merge,show,why}: see pytest-seccomp --help"),
         (["show"], "the following arguments are required: TRACE: see pytest-seccomp show --help"),
         (["merge", "a"], "the following arguments are required: -o/--output: see pytest-seccomp merge --help"),
         (["show", "--by-tests", "x"], "unrecognized arguments: --by-tests: see pytest-seccomp --help"),
