@@ -27,6 +27,9 @@ _KMSG_ATTEMPTS = 4
 """Where the kernel prints ten records in five seconds, and somebody has just used them up."""
 
 
+_BATCHES = 100
+
+
 class Channel:
     """One of kernel_log.SOURCES, and a sentinel. `descriptor` is readable in a poll when there are records."""
 
@@ -54,13 +57,15 @@ class Channel:
         self.close()
         raise _no_record(source, self.notes)
 
-    def receive(self) -> None:
-        """Take some of what has come."""
-        for record in self._log.receive():
+    def receive(self) -> bool:
+        """Take some of what has come. Returns whether there was something."""
+        records = self._log.receive()
+        for record in records:
             if record.process.comm == self._name:
                 self._serial = record.serial
             else:
                 self._take(record)
+        return bool(records)
 
     def sync(self) -> list[str]:
         """Take all records that were made before now. Returns why they may not be all; nothing where they are, which
@@ -87,6 +92,9 @@ class Channel:
         attempts = 2
         poll = select.poll()
         poll.register(self.descriptor, select.POLLIN)
+        for _ in range(_BATCHES):  # where the buffer is full, the sentinel's record would be lost as well
+            if not self.receive():
+                break
         self._serial = -1
         self._name = self._sentinel.ask()
         poll.register(self._sentinel.descriptor, 0)

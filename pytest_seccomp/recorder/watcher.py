@@ -58,6 +58,8 @@ class Watcher:
         self._tally = Tally(self._settings.session, self._scope)
         self._channel: Channel | None = None
         self._source = ""
+        self._refused: list[str] = []
+        """Why better sources are not used."""
         self._spool: Spool | None = None
         self._phase: tuple[str, str, int] = ("null", "collection", 0)
         self._reasons: list[str] = []
@@ -77,10 +79,12 @@ class Watcher:
         notes: list[str] = []
         if self._channel is not None:
             self._source = self._channel.source
-            notes = [*self._channel.notes, *([_BY_PID] if self._looks_around else [])]
+            notes = [*self._refused, *self._channel.notes]
             if self._spool is None:  # it was to be checked only
                 self._channel.close()
                 self._channel = None
+            elif self._looks_around:
+                notes.append(_BY_PID)
         self._answer("ready", self._source, notes)
         self._serve()
         if self._target.gone():
@@ -106,6 +110,7 @@ class Watcher:
                 errors.append((source, error))
             else:
                 self._tally.take()  # was denied before the run
+                self._refused = [f"not by {other}: {error.reason}" for other, error in errors]
                 return channel
         raise BackendError(
             "the kernel's log cannot be read: " + "; ".join([f"{source}: {error.reason}" for source, error in errors]),

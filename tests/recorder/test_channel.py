@@ -1,0 +1,122 @@
+"""The kernel's log up to now: whether all has come, and the sentinel that proves it."""
+
+import os
+import select
+from pathlib import Path
+
+import pytest
+from watched import run
+
+from pytest_seccomp.recorder.sentinel import Sentinel
+
+CHANNEL = """
+    from pytest_seccomp.linux.audit_log import AuditLog
+    from pytest_seccomp.recorder import channel, kernel_log
+    from pytest_seccomp.recorder.channel import Channel
+    taken = []
+    def of(number):
+        return [record.process.pid for record in taken if record.call.number == number]
+"""
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+@pytest.mark.needs("audit")
+def test_all_that_was_made_before(spool: Path) -> None:
+    program = """
+    log = Channel("audit", taken.append, lambda: None)
+    for _ in range(100):
+        pid, number = denying.child(logged.LOG, times=3)
+        assert log.sync() == []
+        assert of(number) == [pid] * 3
+    assert log.sync() == log.conditions() == []
+    log.close()
+    print(len({record.serial for record in taken}) == len(taken))
+    """
+    assert run(CHANNEL + program, spool, watched=False) == ["True"]
+
+
+@pytest.mark.needs("audit")
+def test_the_sentinels_own_records_are_not_given(spool: Path) -> None:
+    program = """
+    log = Channel("audit", taken.append, lambda: None)
+    for _ in range(10):
+        log.sync()
+    print([record for record in taken if record.process.pid == log._sentinel.pid])
+    log.close()
+    """
+    assert run(CHANNEL + program, spool, watched=False) == ["[]"]
+
+
+@pytest.mark.needs("audit")
+def test_more_than_the_buffer_holds(spool: Path) -> None:
+    """What was lost is counted, and told once."""
+    program = """
+    kernel_log.AuditLog = lambda: AuditLog(4096)
+    log = Channel("audit", taken.append, lambda: None)
+    pid, number = denying.child(logged.LOG, times=2000)
+    (reason,) = log.sync()
+    count, words = reason.split(" ", 1)
+    print(words)
+    print(int(count.replace(",", "")) >= 2000 - len(of(number)) > 0)
+    while log.sync():  # also where it is others who make many
+        pass
+    pid, number = denying.child(logged.LOG)
+    while not of(number):
+        pid, number = denying.child(logged.LOG)
+        log.sync()
+    log.close()
+    """
+    assert run(CHANNEL + program, spool, watched=False) == [
+        "audit records were lost: they came faster than they were read",
+        "True",
+    ]
+
+
+@pytest.mark.needs("audit")
+def test_where_it_does_not_come_nobody_waits_for_seconds_each_time(spool: Path) -> None:
+    """As under a flood that kmsg does not print."""
+    program = """
+    log = Channel("audit", taken.append, lambda: None)
+    waited = []
+    class Poll:
+        def register(self, *_): pass
+        def poll(self, ms):
+            waited.append(ms)
+            return []
+    real, channel.select.poll = channel.select.poll, Poll
+    log.receive = lambda: False
+    for _ in range(3):
+        print(log.sync())
+    print([1000 < ms <= 2000 for ms in waited], [0 < ms <= 200 for ms in waited])
+    channel.select.poll = real
+    del log.receive
+    print(log.sync(), log._seconds)
+    log.close()
+    """
+    reason = "['the kernel\\'s log (audit) does not come: no record of a call made now within 2 s']"
+    found = run(CHANNEL + program, spool, watched=False)
+    assert [line.replace('"', "'") for line in found[:3]] == [reason.replace("\\", "")] * 3
+    assert found[3:] == ["[True, False, False] [False, True, True]", "[] 2.0"]
+
+
+@pytest.mark.needs("root")
+def test_a_sentinel() -> None:
+    """It ends with its pipe, is replaced where it has ended, and has another name for each call."""
+    made = Sentinel(lambda: None)
+    names = {made.ask() for _ in range(100)}
+    assert {len(name) for name in names} == {15}
+    first = made.pid
+    os.kill(first, 9)
+    poll = select.poll()
+    poll.register(made.descriptor, 0)
+    assert poll.poll(60_000) == [(made.descriptor, select.POLLERR)]
+    names.add(made.ask())
+    assert made.pid != first
+    assert len(names) == 101
+    made.close()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(made.pid, 0)
