@@ -33,6 +33,8 @@ class Owner:
         self._config = config
         self.directory = directory
         self.backend = options.backend
+        self.notes: list[str] = []
+        """What the user should know of the backend before anything runs."""
         self.workers = 0
         self.finish_recording: Callable[[], list[str]] = list
         self.merged: Callable[[], None] = lambda: None
@@ -163,8 +165,10 @@ class Owner:
         salvage.withdraw(self.directory)
         self.directory.remove()
 
-    def pytest_report_header(self) -> str:
-        return summary.header(self.backend, self._place(self._destination.path), append=self.options.append)
+    def pytest_report_header(self) -> list[str]:
+        return summary.header(
+            self.backend, self.notes, self._place(self._destination.path), append=self.options.append
+        )
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         self._told = True

@@ -46,18 +46,23 @@ def _start(config: pytest.Config) -> None:
 
     def trace(backend: str) -> None:
         tracing = Tracing.start(config, for_traced(backend, owner.directory))
-        owner.finish_recording, owner.merged = tracing.finish, tracing.merged
+        owner.finish_recording, owner.merged, owner.notes = tracing.finish, tracing.merged, tracing.notes
 
-    owner.has_begun(_first_that_works(options.candidates, control if distributes(config) else trace))
+    backend, failures = _first_that_works(options.candidates, control if distributes(config) else trace)
+    owner.notes = [*(f"backend {name} does not work here: {error.reason}" for name, error in failures), *owner.notes]
+    owner.has_begun(backend)
 
 
-def _first_that_works(candidates: tuple[str, ...], begin: Callable[[str], None]) -> str:
+def _first_that_works(
+    candidates: tuple[str, ...], begin: Callable[[str], None]
+) -> tuple[str, list[tuple[str, BackendError]]]:
+    """Its name, and why those before it do not. Raises SeccompError."""
     failures = []
     for backend in candidates:
         try:
             begin(backend)
         except BackendError as error:
-            failures.append(f"backend {backend}: {error}")
+            failures.append((backend, error))
         else:
-            return backend
-    raise SeccompError("; ".join(failures))
+            return backend, failures
+    raise SeccompError("; ".join(f"backend {name}: {error}" for name, error in failures))

@@ -13,10 +13,12 @@ from pytest_seccomp.trace.words import by_count, calls_table, in_words
 _NO_NEW_PRIVS = "; no_new_privs is set: programs such as sudo and ping do not gain privileges"
 
 
-def header(backend: str, place: str, *, append: bool) -> str:
-    """The line below pytest's own in the header."""
+def header(backend: str, notes: list[str], place: str, *, append: bool) -> list[str]:
+    """The lines below pytest's own in the header."""
     text = f"seccomp: backend {backend}, trace {'added ' if append else ''}to {place}"
-    return text if process.has_capability(process.CAP_SYS_ADMIN) else text + _NO_NEW_PRIVS
+    if not process.has_capability(process.CAP_SYS_ADMIN):
+        text += _NO_NEW_PRIVS
+    return [text, *(printable(f"seccomp: {note}") for note in notes)]
 
 
 def written(terminal: "pytest.TerminalReporter", backend: str, written: Written, place: Callable[[Path], str]) -> None:

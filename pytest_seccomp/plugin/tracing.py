@@ -44,6 +44,11 @@ class Tracing:
         return tracing
 
     @property
+    def notes(self) -> list[str]:
+        """What the user should know of the backend before anything runs."""
+        return self._client.notes
+
+    @property
     def died(self) -> str | None:
         """That the recorder has died, in words, or None."""
         return None if self._client.alive else self._client.end
@@ -58,7 +63,8 @@ class Tracing:
             self._client.mark(labels.HARNESS)
 
     def finish(self) -> list[str]:
-        """Have the recorder write all that it has. Returns the reasons that it knows for the trace to be incomplete."""
+        """Have the recorder write all that it has. Returns the reasons for the trace to be incomplete that are not in
+        the spool."""
         try:
             reasons = self._client.request("finish")[3]
         except RecorderError as error:

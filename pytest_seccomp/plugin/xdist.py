@@ -61,6 +61,7 @@ class Controller:
         controller = cls(owner)
         owner.finish_recording = controller.reasons
         owner.merged = lambda: keeper.send("merged")
+        owner.notes = keeper.notes
         config.pluginmanager.register(controller, "seccomp-xdist-controller")
 
     def reasons(self) -> list[str]:

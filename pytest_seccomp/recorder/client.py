@@ -56,9 +56,9 @@ class Client:
 
     def attach(self) -> None:
         """Come under the filter, with this thread and all that it starts. Raises BackendError."""
-        self._marks = self._backend.attach(self._calls, self._cookie, self._descriptor)
+        self._marks = self._backend.attach(self._calls, self._cookie, self._descriptor, self.send)
         os.register_at_fork(after_in_child=self._in_a_child)
-        self.mark(labels.HARNESS)
+        self.mark(labels.HARNESS, ring=True)
 
     def _in_a_child(self) -> None:
         """A child that the code under test has forked says nothing to the recorder, also where it comes back into
@@ -71,7 +71,8 @@ class Client:
         """From here on calls count for another label; with `ring`, the recorder reads its messages now."""
         self.label = label
         if self.alive and self._marks is not None:
-            self.alive = self._marks.ring(label) if ring else self._marks.mark(label)
+            if not (self._marks.ring(label) if ring else self._marks.mark(label)):
+                self.alive = False
 
     def send(self, *message: object) -> None:
         """Send a message, which the recorder of a traced process reads at the next `ring` or `request`."""
@@ -83,7 +84,8 @@ class Client:
                 self.ring()
             except OSError as error:
                 if error.errno in (errno.EBADF, errno.ENOTSOCK):
-                    self.ring()  # markers need no descriptor: the recorder finds the end of the connection
+                    if not self._backend.READS_AT_ANY_TIME:
+                        self.ring()  # markers need no descriptor: the recorder finds the end of the connection
                     self.end = protocol.CLOSED
                 self.alive = False
 

@@ -42,8 +42,8 @@ class SeccompLog:
         """Raises BackendError where the kernel does not log one of `actions`, or not for everybody."""
         self._actions = frozenset(actions)
         self._serials = Serials()
-        self._unreadable = 0
-        self._told_unreadable = self._told_dropped = 0
+        self._unreadable = self._told_unreadable = self._all_unreadable = 0
+        self._told_dropped = self._all_missing = 0
         self.lost = 0
         """How many records, of any type and of anybody, are known not to have come; `losses` counts them."""
         self.notes: list[str] = []
@@ -74,10 +74,20 @@ class SeccompLog:
         missing, dropped = self._serials.missing(serial), self._dropped() - self._told_dropped
         unreadable = self._unreadable - self._told_unreadable
         self.begin(serial)
-        self.lost += max(missing, dropped) + unreadable
+        missing = max(missing, dropped)
+        self.lost += missing + unreadable
+        self._all_missing += missing
+        self._all_unreadable += unreadable
+        return self._in_words(missing, unreadable)
+
+    def all_losses(self) -> list[str]:
+        """The same for all that `losses` has told of."""
+        return self._in_words(self._all_missing, self._all_unreadable)
+
+    def _in_words(self, missing: int, unreadable: int) -> list[str]:
         found = []
-        if missing or dropped:
-            found.append(self._lost_in_words(max(missing, dropped)))
+        if missing:
+            found.append(self._lost_in_words(missing))
         if unreadable:
             found.append(self._unreadable_in_words(unreadable))
         return found
@@ -228,9 +238,7 @@ class _PrintedRecords(SeccompLog):
     def _lost_in_words(self, count: int) -> str:
         if self._limit is not None:
             burst, seconds = self._limit
-            return (
-                f"{count} audit records were not printed: the kernel prints {burst} in {seconds} s (printk_ratelimit)"
-            )
+            return f"{_some(count, 'audit')} not printed: the kernel prints {burst} in {seconds} s (printk_ratelimit)"
         return f"{_some(count, 'audit')} overwritten in the kernel's log before they were read"
 
     def _unreadable_in_words(self, count: int) -> str:

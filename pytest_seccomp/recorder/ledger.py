@@ -88,6 +88,11 @@ class Ledger:
         self._spool.close()
         return not reasons
 
+    @property
+    def unwritten(self) -> bool:
+        """Whether a line did not get into the spool."""
+        return self._spool.error is not None
+
     def forget(self) -> None:
         """Let go of the spool in a process that has inherited it and does not write it."""
         if not self.closed:

@@ -57,11 +57,13 @@ class Recorder:
         settings = self.settings
         backend = importlib.import_module(f"pytest_seccomp.recorder.backends.{settings.backend}")
         try:
-            self._notes = backend.self_check()
+            checked = backend.self_check()
         except BackendError as error:
             self.send(("unavailable", error.reason, error.remedy))
             return
+        self._notes = checked.notes
         if settings.spool is None:
+            checked.close()
             self.ready()
             self._keep_watch()
             return
@@ -71,7 +73,7 @@ class Recorder:
             self.send(("unavailable", f"cannot write {settings.spool}: {error.strerror}", "set TMPDIR"))
             return
         self._ledger = Ledger(spool, settings.worker, f'"{settings.backend}"')
-        backend.record(self)
+        backend.record(self, checked)
 
     def ready(self) -> None:
         """Tell pytest that it may come under the filter. Raises OSError where it has ended."""
@@ -159,7 +161,7 @@ class Recorder:
             case ("finish",):
                 told = list(reasons)
                 complete = ledger.close(told)
-                return self.send(("finished", complete, ledger.lost, told))
+                return self.send(("finished", complete, ledger.lost, told if ledger.unwritten else []))
             case _:
                 raise ValueError(f"a message that the recorder does not know: {message!r}")
         return 0

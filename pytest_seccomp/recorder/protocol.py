@@ -15,7 +15,7 @@ recorder to pytest
 ("ready", notes)                       the backend works here: pytest may come under its filter
 ("unavailable", reason, remedy)        it does not
 ("again",)                             the marker call that rang for "finish" was not seen: make another one
-("finished", complete, lost, reasons)
+("finished", complete, lost, reasons)    reasons for the trace to be incomplete, where they are not in the spool
 
 Backends that read the kernel's log have one more message, which precedes every marker call that rings:
 ("boundary", number, label)            all that was sent up to here belongs before the marker with this number

@@ -5,13 +5,18 @@ from typing import Any
 
 import pytest
 from child import output
+from running import until
+
+from pytest_seccomp.linux import audit_control
 
 PROGRAM = """
     import json, os, signal
     from dataclasses import asdict
     from pytest_seccomp.errors import BackendError
-    from pytest_seccomp.recorder import doctor
+    from pytest_seccomp.recorder import backends, doctor
     from pytest_seccomp.recorder.backends import notify
+
+    backends.NAMES = ("notify",)
 
     def self_check():
         {check}
@@ -28,7 +33,7 @@ PROGRAM = """
 
 
 def diagnosis(check: str = "pass") -> dict[str, Any]:
-    """Of the only backend, with this for its self-check."""
+    """Of one backend, with this for its self-check."""
     found, left = output(PROGRAM.format(check=check)).splitlines()
     assert left == "no child is left"
     (only,) = json.loads(found)
@@ -68,3 +73,46 @@ def test_a_check_that_does_not_come_to_its_end(check: str, detail: str) -> None:
     found = diagnosis(check)
     assert (found["works"], found["detail"]) == (False, detail)
     assert found["remedy"] == "look for a sandbox around this process"
+
+
+@pytest.mark.needs("listener", "audit", "kmsg")
+def test_all_of_them_work_here() -> None:
+    """kmsg where no auditd runs."""
+    program = """
+        import json
+        from dataclasses import asdict
+        from pytest_seccomp.recorder import doctor
+        print(json.dumps([asdict(diagnosis) for diagnosis in doctor.check_backends()]))
+    """
+
+    def diagnoses() -> list[dict[str, Any]] | None:
+        made: list[dict[str, Any]] = json.loads(output(program))
+        return None if "but" in made[-1]["detail"] else made  # other tests' records are printed, too
+
+    found = until("records that are printed", diagnoses)
+    assert found is not None
+    assert [diagnosis["name"] for diagnosis in found] == ["notify", "audit", "kmsg"]
+    if audit_control.status().auditd:
+        kmsg = found.pop()
+        assert "auditd runs" in kmsg["detail"]
+        assert "audit" in kmsg["remedy"]
+    assert [(diagnosis["works"], diagnosis["remedy"]) for diagnosis in found] == [(True, None)] * len(found)
+    assert "every call becomes a record" in found[1]["notes"][0]
+
+
+@pytest.mark.needs("root")
+def test_without_privilege_the_others_name_it() -> None:
+    program = """
+        import json, os
+        from dataclasses import asdict
+        from pytest_seccomp.recorder import backends, doctor
+        for name in backends.NAMES:
+            __import__(f"{backends.__name__}.{name}")
+        os.setresuid(65534, 65534, 65534)
+        print(json.dumps([asdict(diagnosis) for diagnosis in doctor.check_backends()]))
+    """
+    _, audit, kmsg = json.loads(output(program))
+    assert not audit["works"]
+    assert "CAP_AUDIT_READ" in audit["detail"]
+    assert "as root" in audit["remedy"]
+    assert kmsg["works"] or "CAP_SYSLOG" in kmsg["detail"]

@@ -146,6 +146,7 @@ def test_a_gap(host: Host) -> None:
     received(log)
     assert log.losses(15) == []
     assert log.losses(17) == ["1 audit record was lost: they did not come"]
+    assert log.all_losses() == ["4 audit records were lost: they did not come"]
     assert log.lost == 4
 
 

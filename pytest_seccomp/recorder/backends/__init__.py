@@ -13,5 +13,5 @@ record()         in the recorder: receive the kernel's events and count them unt
 
 AUTO = "auto"
 
-NAMES = ("notify",)
+NAMES = ("notify", "audit", "kmsg")
 """All of them, in the order in which `auto` tries them."""

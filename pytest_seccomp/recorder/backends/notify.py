@@ -31,6 +31,7 @@ from pytest_seccomp.linux.notification import (
 )
 from pytest_seccomp.linux.process import run_as_soon_as_woken
 from pytest_seccomp.recorder import labels, standby
+from pytest_seccomp.recorder.checked import Checked
 from pytest_seccomp.recorder.handover import Guard, handed_over
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
@@ -91,7 +92,7 @@ class Marks:
         return self._mark(label, RING) is not None
 
 
-def attach(calls: MarkedCalls, cookie: int, control: int) -> Marks:
+def attach(calls: MarkedCalls, cookie: int, control: int, _send: object = None) -> Marks:
     """Put the calling thread, and all that it starts from now on, under the filter, and give the recorder at the other
     end of `control` the listener. Raises BackendError with nothing changed, but for no_new_privs."""
     from pytest_seccomp.linux import process, seccomp
@@ -221,7 +222,7 @@ class Supervisor:
             self._exchange.status[standby.TARGET_GONE] = 1
 
 
-def record(host: Recorder) -> None:
+def record(host: Recorder, _checked: Checked) -> None:
     """Serve until nobody is traced any more."""
     settings = host.settings
     guard = Guard(settings.target, settings.salvage)
@@ -292,7 +293,7 @@ class _Check:
                 self._status = status
 
 
-def self_check() -> list[str]:
+def self_check() -> Checked:
     """Trace a child that makes a known number of calls, and count them. Raises BackendError where they are not exactly
     those. For a process without other threads."""
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -326,7 +327,7 @@ def self_check() -> list[str]:
             f"of {_CHECK_CALLS} calls of the self-check {sum(counted.values())} were recorded",
             "look for another seccomp filter or a tracer around this process",
         )
-    return []
+    return Checked([])
 
 
 def _make_known_calls(control: _socket.socket, cookie: int, parent: int) -> int:
