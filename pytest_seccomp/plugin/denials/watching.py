@@ -2,12 +2,13 @@
 
 import contextlib
 import json
+import os
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
-from pytest_seccomp.errors import SeccompError
+from pytest_seccomp.errors import RecorderError, SeccompError
 from pytest_seccomp.gate import words
 from pytest_seccomp.gate.expectations import MARKER, of_marker
 from pytest_seccomp.gate.verdict import Judge, Verdict, asks_for_missing
@@ -116,10 +117,17 @@ class Watching:
         """What is in the spool has gone elsewhere: nobody has to see to it if this process is killed."""
         self._watch.merged()
 
-    def watch(self, pid: int, cgroup: str | None = None) -> contextlib.ExitStack:
+    def watch(self, pid: int, cgroup: str | os.PathLike[str] | None = None) -> contextlib.ExitStack:
         """Watch a process that pytest did not start, until what is returned is closed or left: the fixture
         seccomp_watch. Raises RecorderError where there is no such process or cgroup."""
-        self._watch.add(pid, cgroup)
+        __tracebackhide__ = True
+        call = f"seccomp_watch({pid!r}{'' if cgroup is None else f', cgroup={cgroup!r}'})"
+        if not isinstance(pid, int):
+            raise TypeError(f"{call}: a pid is a number")
+        try:
+            self._watch.add(pid, None if cgroup is None else os.fspath(cgroup))
+        except RecorderError as error:
+            raise RecorderError(f"{call}: {error}") from None
         target = contextlib.ExitStack()
         target.callback(self._stop_watching, pid)
         return target
