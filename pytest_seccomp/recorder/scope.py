@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 
 from pytest_seccomp.linux.proc import INITIAL_PID_NAMESPACE, Processes
-from pytest_seccomp.linux.seccomp_record import NO_ID
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
@@ -34,11 +33,10 @@ is in ticks, and the distance of the two clocks is known at another moment."""
 
 
 class _Target:
-    __slots__ = ("cgroup", "namespace", "pid", "session")
+    __slots__ = ("cgroup", "namespace", "pid")
 
-    def __init__(self, pid: int, session: int, namespace: int | None, cgroup: Cgroup | None) -> None:
+    def __init__(self, pid: int, namespace: int | None, cgroup: Cgroup | None) -> None:
         self.pid = pid
-        self.session = session
         self.namespace = namespace
         self.cgroup = cgroup
 
@@ -46,9 +44,10 @@ class _Target:
 class _Member:
     """A process that belongs to targets."""
 
-    __slots__ = ("seen", "start", "targets")
+    __slots__ = ("seen", "session", "start", "targets")
 
-    def __init__(self, start: int | None, seen: float, targets: set[_Target]) -> None:
+    def __init__(self, start: int | None, session: int | None, seen: float, targets: set[_Target]) -> None:
+        self.session = session
         self.start = start
         """In clock ticks since the boot; None where it had ended before it could be asked."""
         self.seen = seen
@@ -77,13 +76,13 @@ class Scope:
 
     def add(self, pid: int, cgroup: Cgroup | None = None) -> None:
         """One more target: a process, and the members of a cgroup. Raises ProcessLookupError."""
-        stat, session = self._processes.stat(pid), self._processes.audit_session(pid)
+        stat = self._processes.stat(pid)
         if stat is None:
             raise ProcessLookupError(f"no process {pid}")
         namespace = self._processes.pid_namespace(pid)
         if namespace == INITIAL_PID_NAMESPACE:
             namespace = None
-        target = _Target(pid, NO_ID if session is None else session, namespace, cgroup)
+        target = _Target(pid, namespace, cgroup)
         self._targets.append(target)
         self._join(pid, stat.start, {target})
         self.refresh()
@@ -101,8 +100,8 @@ class Scope:
     def holds(self, pid: int, time_ms: int, session: int) -> bool | None:
         """Whether a record belongs to a target, by its pid, time and audit session.
 
-        None where it cannot be known: its process has ended, nobody had seen it, and its session is a target's. (A
-        process has the session of the one that started it, but for logins, sudo and the like.)
+        None where it cannot be known: its process has ended, nobody had seen it, and its session is that of somebody
+        who belongs to a target. (A process has the session of the one that started it, but for logins and the like.)
         """
         if not self._targets:
             return False
@@ -115,8 +114,9 @@ class Scope:
         stat = self._processes.stat(pid)
         if stat is None or time_ms < self._boot_ms() + stat.start * _TICK_MS - _SLACK_MS:
             # Of a process that has ended, whoever has its pid now
-            unseen = None if any(target.session == session for target in self._targets) else False
-            return unseen if member is None else True
+            if member is not None:
+                return True
+            return None if any(other.session == session for other in self._members.values()) else False
         if member is not None and member.start == stat.start:
             return True
         if pid in self._others or not self._belongs(pid, stat):
@@ -165,7 +165,8 @@ class Scope:
     def _join(self, pid: int, start: int | None, targets: set[_Target]) -> bool:
         member = self._members.get(pid)
         if member is None or (start is not None and member.start != start):
-            self._members[pid] = _Member(start, self._clock(), set(targets))
+            session = self._processes.audit_session(pid)
+            self._members[pid] = _Member(start, session, self._clock(), set(targets))
             return True
         new = not targets <= member.targets
         member.targets |= targets

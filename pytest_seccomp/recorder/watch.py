@@ -104,7 +104,7 @@ class Watch:
         """Watch another process, its descendants, its pid namespace if that is not the initial one, and the members of
         a cgroup: its path, below the mount point of the hierarchy of version 2 or as /proc/PID/cgroup has it.
 
-        Raises RecorderError where there is no such process or cgroup.
+        Counts what is denied from now on. Raises RecorderError where there is no such process or cgroup.
         """
         if not self._silent:
             _, reason = self._request("add", pid, cgroup)
@@ -112,9 +112,10 @@ class Watch:
                 raise RecorderError(str(reason))
 
     def remove(self, pid: int) -> None:
-        """Do not watch a process any more, nor what came with it. What it was denied before the call of `sync` that
-        precedes this is told; what came later may not be."""
-        self._send("remove", pid)
+        """Do not watch a process any more, nor what came with it: what was denied before counts, what comes later does
+        not. Raises RecorderError where the watcher does not answer."""
+        if not self._silent:
+            self._request("remove", pid)
 
     def write(self, lines: str) -> None:
         """Append whole lines to the spool, "\\n" between them or at their end, too."""

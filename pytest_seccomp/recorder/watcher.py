@@ -62,6 +62,8 @@ class Watcher:
         """Why better sources are not used."""
         self._spool: Spool | None = None
         self._phase: tuple[str, str, int] = ("null", "collection", 0)
+        self._untold: list[str] = []
+        """Why what is told next may not be all, as far as it is known already."""
         self._reasons: list[str] = []
         self._connected = True
         self._merged = False
@@ -140,18 +142,19 @@ class Watcher:
         waits = [self._target.wait_ms(), self._scope.refresh_ms() if self._scope and self._looks_around else None]
         return min([wait for wait in waits if wait is not None], default=None)
 
-    def _read_messages(self) -> None:
-        """Handle some of what is on the control socket, without waiting."""
+    def _read_messages(self) -> bool:
+        """Handle some of what is on the control socket, without waiting; returns whether there was something."""
         try:
-            data = self._control.recv(65536, _socket.MSG_DONTWAIT)
+            data = self._control.recv(65536)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data = b""  # ECONNRESET: closed, with an answer unread
         if not data:
             self._connected = False
         for message in self._decoder.feed(data):
             self._handle(message)
+        return self._connected
 
     def _handle(self, message: protocol.Message) -> None:
         match message:
@@ -164,6 +167,7 @@ class Watcher:
                 self._answer("added", self._add(pid, cgroup_path))
             case ("remove", int(pid)):
                 self._remove(pid)
+                self._answer("removed")
             case ("write", str(lines)):
                 if self._spool is not None:
                     self._spool.write(lines)
@@ -177,19 +181,22 @@ class Watcher:
 
     def _seen(self, *, last: bool) -> tuple[list[Denial], list[str]]:
         """All that was denied up to now, and why it may not be all."""
-        if self._channel is None:
-            return [], ["nothing is watched"]
-        reasons = self._channel.sync()
-        if last:
+        self._catch_up()
+        denials, reasons = self._tally.take()
+        reasons, self._untold = [*self._untold, *reasons], []
+        if last and self._channel is not None:
             reasons += self._channel.conditions()
-        denials, unknown = self._tally.take()
-        reasons += unknown
         self._reasons += [reason for reason in reasons if reason not in self._reasons]
         return denials, reasons
+
+    def _catch_up(self) -> None:
+        """Judge what the kernel has logged up to now, before it is told, or other targets count."""
+        self._untold += self._channel.sync() if self._channel is not None else ["nothing is watched"]
 
     def _add(self, pid: int, cgroup_path: str | None) -> str | None:
         if self._scope is None:
             return _OTHER_PIDS
+        self._catch_up()
         try:
             self._scope.add(pid, None if cgroup_path is None else cgroup.find(cgroup_path))
         except OSError as error:
@@ -199,6 +206,7 @@ class Watcher:
 
     def _remove(self, pid: int) -> None:
         if self._scope is not None:
+            self._catch_up()
             self._scope.remove(pid)
 
     def _is_closed(self) -> None:
@@ -213,8 +221,8 @@ class Watcher:
 
     def _target_has_ended(self) -> None:
         """Write what pytest has not come to judge, and have it merged in its place."""
-        while self._connected:
-            self._read_messages()
+        while self._connected and self._read_messages():
+            pass
         if self._spool is not None:
             self._write_unjudged(self._spool)
             self._reasons.append(f"pytest (process {self._settings.target}) ended before its session did")
@@ -265,6 +273,7 @@ class Watcher:
         self._control.settimeout(_ANSWER_SECONDS)
         try:
             self._control.sendall(protocol.encode(message))
+            self._control.setblocking(False)
         except OSError:
             self._connected = False  # pytest has ended
 

@@ -4,7 +4,7 @@ pytest to watcher                      when
 Settings                               first of all
 ("phase", nodeid, phase, rerun)        where pytest is from now on; nodeid is a JSON value
 ("add", pid, cgroup)                   one more target; answered by ("added", reason), None where it is one now
-("remove", pid)                        one less
+("remove", pid)                        one less; answered by ("removed",)
 ("sync",)                              what was denied up to now? Answered by ("seen", denials, reasons)
 ("finish",)                            the same for the last time, with what the kernel says of losses on the way to it
 ("write", lines)                       lines for the spool, without the end of the last one

@@ -235,6 +235,13 @@ class TestCgroup:
         assert [grouped.holds(pid) for pid in (100, 101, TARGET, CHILD)] == [True] * 4
         assert [grouped.holds(pid) for pid in (102, OTHER, 1)] == [False] * 3
 
+    def test_a_child_that_ended_before_it_could_be_looked_up(self, grouped: Machine) -> None:
+        """Members may have other sessions than the target."""
+        assert grouped.holds(99999, session=99) is False
+        grouped.start(103, group="/app/new", session=99)
+        assert grouped.holds(103) is True
+        assert grouped.holds(99999, session=99) is None
+
     def test_a_member_that_has_come_since(self, grouped: Machine) -> None:
         grouped.start(103, group="/app/new")
         assert grouped.holds(103) is True

@@ -31,7 +31,7 @@ def told(seen):
 
 def pause():
     print("ready", flush=True)
-    sys.stdin.readline()
+    return sys.stdin.readline().strip()
 """
 _WATCH = "w = watch.start(settings(session.own_session()))\n"
 
@@ -60,10 +60,10 @@ class Program:
             assert line, self.process.communicate()[1]
             self._lines.append(line.rstrip("\n"))
 
-    def go_on(self) -> None:
-        """After a pause."""
+    def go_on(self, text: str = "") -> None:
+        """After a pause, which returns the text."""
         assert self.process.stdin is not None
-        self.process.stdin.write("\n")
+        self.process.stdin.write(f"{text}\n")
         self.process.stdin.flush()
 
     def finish(self, status: int = 0) -> list[str]:
