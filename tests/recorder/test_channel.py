@@ -103,7 +103,6 @@ def test_where_it_does_not_come_nobody_waits_for_seconds_each_time(spool: Path) 
     assert found[3:] == ["[True, False, False] [False, True, True]", "[] 2.0"]
 
 
-@pytest.mark.needs("root")
 def test_a_sentinel() -> None:
     """It ends with its pipe, is replaced where it has ended, and has another name for each call."""
     made = Sentinel(lambda: None)
