@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from counting import counting_suite, expect_all
+from elsewhere import python_elsewhere
 from running import traced
 from traced import Suite
 
@@ -33,21 +34,6 @@ def test_workers_in_folders_of_their_own(counting: Suite, tmp_path: Path) -> Non
     for folder in folders:
         assert counting.folder.name in {path.name for path in folder.iterdir()}
         assert list(folder.rglob("*.ndjson")) == []
-
-
-def python_elsewhere(folder: Path) -> str:
-    """A --tx for a Python that sees another /tmp and another TMPDIR than the controller."""
-    wrapper = folder / "python"
-    wrapper.write_text(
-        "#!/bin/sh\n"
-        "# the folder of the tests stays visible, whatever it lies in\n"
-        f"exec unshare --mount sh -c '"
-        f"mkdir -p {folder}/hold && mount --bind {folder} {folder}/hold && "
-        'mount -t tmpfs tmpfs "$TMPDIR" && exec "$@"\' -- '
-        f'{sys.executable} "$@"\n'
-    )
-    wrapper.chmod(0o755)
-    return f"popen//python={wrapper}"
 
 
 @pytest.mark.needs("root", "mount")
