@@ -1,9 +1,11 @@
 """Which denials are expected: by a test's markers, by the ini file."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_seccomp.errors import SeccompError
+from pytest_seccomp.profile import groups
+from pytest_seccomp.trace.denials import Denial
 from pytest_seccomp.trace.wanted import Wanted
 
 MARKER = "seccomp_expect_denied"
@@ -14,11 +16,17 @@ _EXAMPLE = f'@pytest.mark.{MARKER}("socket")'
 
 @dataclass(slots=True, frozen=True)
 class Expectation:
-    """A call whose denial fails nothing."""
+    """Calls of which a denial fails nothing: one, or those of a group."""
 
-    call: Wanted
+    text: str
+    """As the user has named them."""
+    calls: tuple[Wanted, ...]
     strict: bool = False
-    """Whether it fails the test when the denial does not come."""
+    """Whether it fails the test when no such denial comes."""
+
+    def is_met_by(self, denial: Denial) -> bool:
+        """Whether that is expected by this."""
+        return any(call.is_met_by(denial.arch, denial.syscall, denial.name) for call in self.calls)
 
 
 def of_marker(args: Sequence[object], kwargs: Mapping[str, object], where: str) -> list[Expectation]:
@@ -33,29 +41,40 @@ def of_marker(args: Sequence[object], kwargs: Mapping[str, object], where: str) 
         raise SeccompError(f"{origin}: strict={strict!r} is neither True nor False")
     if not args:
         raise SeccompError(f"{origin} names no call: write which, as in {_EXAMPLE}")
-    return [Expectation(call, strict) for call in _calls(args, origin)]
+    return [_expectation(value, strict, origin) for value in args]
 
 
 def of_ini(values: Sequence[str]) -> list[Expectation]:
     """What the ini option `seccomp_expected_denials` says. Raises SeccompError, as `of_marker`."""
-    return [Expectation(call) for call in _calls(values, f"ini option {INI}")]
+    return [_expectation(value, False, f"ini option {INI}") for value in values]
 
 
-def _calls(values: Sequence[object], origin: str) -> Iterator[Wanted]:
-    for value in values:
-        if not isinstance(value, str):
-            raise SeccompError(f"{origin}: {value!r} is no name of a call: write them one by one, as in {_EXAMPLE}")
-        if value.startswith("@"):
-            raise SeccompError(f"{origin}: {value!r}: groups of calls are not known yet: name the calls")
-        if "," in value or len(value.split()) > 1:
-            raise SeccompError(f"{origin}: {value!r} is more than one name: {_apart(origin)}")
-        try:
-            call = Wanted.parse(value)
-            call.check_known()
-        except SeccompError as error:
-            raise SeccompError(f"{origin}: {error}") from None
-        yield call
+def _expectation(value: object, strict: bool, origin: str) -> Expectation:
+    if not isinstance(value, str):
+        raise SeccompError(f"{origin}: {value!r} is no name of a call: write them one by one, as in {_EXAMPLE}")
+    if "," in value or len(value.split()) > 1:
+        apart = (
+            "write them without commas" if origin.endswith(INI) else 'write each in quotes of its own: "socket", "bind"'
+        )
+        raise SeccompError(f"{origin}: {value!r} is more than one name: {apart}")
+    try:
+        return Expectation(value, _group(value) if value.startswith("@") else (_call(value),), strict)
+    except SeccompError as error:
+        raise SeccompError(f"{origin}: {error}") from None
 
 
-def _apart(origin: str) -> str:
-    return "write them without commas" if origin.endswith(INI) else 'write each in quotes of its own: "socket", "bind"'
+def _call(name: str) -> Wanted:
+    call = Wanted.parse(name)
+    call.check_known()
+    return call
+
+
+def _group(name: str) -> tuple[Wanted, ...]:
+    members = groups.find(name).members()
+    by_argument = sorted({member.name for member in members if member.argument})
+    if by_argument:
+        names = " and ".join(by_argument)
+        raise SeccompError(
+            f"{name} tells calls apart by their arguments, which the kernel's log does not have: name {names} instead"
+        )
+    return tuple(Wanted.parse(member.name) for member in sorted(members))

@@ -24,20 +24,16 @@ class Judge:
     def judge(self, denial: Denial, opinion: bool | None = None, notes: Sequence[str] = ()) -> Denial:
         """The denial, expected or not. An opinion, where somebody has one, goes before what markers and the ini file
         say."""
-        meeting = [
-            expectation
-            for expectation in self._expectations
-            if expectation.call.is_met_by(denial.arch, denial.syscall, denial.name)
-        ]
+        meeting = [expectation for expectation in self._expectations if expectation.is_met_by(denial)]
         self._met.update(meeting)
         expected = bool(meeting) if opinion is None else opinion
         return replace(denial, expected=expected, notes=(*denial.notes, *notes))
 
     @property
     def missing(self) -> list[str]:
-        """The calls, as the user has named them, whose denial has to come and has not."""
+        """The calls and groups, as the user has named them, of which a denial has to come and has not."""
         wanted = [
-            expectation.call.text
+            expectation.text
             for expectation in self._expectations
             if expectation.strict and expectation not in self._met
         ]

@@ -1,6 +1,7 @@
 """What a marker and the ini file say is expected, and what is wrong with it."""
 
 import pytest
+from denials import denial
 
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.gate.expectations import of_ini, of_marker
@@ -10,7 +11,7 @@ TEST = "t.py::test_a"
 
 def test_a_marker_names_calls() -> None:
     found = of_marker(("socket", "i386:socketcall", "0x101"), {}, TEST)
-    assert [expectation.call.text for expectation in found] == ["socket", "i386:socketcall", "0x101"]
+    assert [expectation.text for expectation in found] == ["socket", "i386:socketcall", "0x101"]
     assert [expectation.strict for expectation in found] == [False] * 3
 
 
@@ -19,9 +20,17 @@ def test_strict_is_for_all_its_calls(strict: bool) -> None:
     assert [one.strict for one in of_marker(("socket", "bind"), {"strict": strict}, TEST)] == [strict, strict]
 
 
+def test_a_group_is_each_of_its_calls() -> None:
+    (found,) = of_marker(("@mount",), {"strict": True}, TEST)
+    assert (found.text, found.strict) == ("@mount", True)
+    assert found.is_met_by(denial(name="mount", syscall=165))
+    assert found.is_met_by(denial(name="umount2", syscall=166))
+    assert not found.is_met_by(denial())
+
+
 def test_the_ini_file_names_calls_and_is_never_strict() -> None:
     found = of_ini(["socket", "bind"])
-    assert [(expectation.call.text, expectation.strict) for expectation in found] == [
+    assert [(expectation.text, expectation.strict) for expectation in found] == [
         ("socket", False),
         ("bind", False),
     ]
@@ -43,7 +52,8 @@ def test_nothing_in_the_ini_file() -> None:
         ((None,), {}, "None is no name of a call"),
         (("socket, bind",), {}, "'socket, bind' is more than one name: write each in quotes of its own"),
         (("socket bind",), {}, "'socket bind' is more than one name: write each in quotes of its own"),
-        (("@internet",), {}, "'@internet': groups of calls are not known yet: name the calls"),
+        (("@mont",), {}, "no group of system calls is named '@mont': did you mean @mount?"),
+        (("@internet",), {}, "which the kernel's log does not have: name socket instead"),
         (("socket",), {"strikt": True}, "knows no strikt=, only strict="),
         (("socket",), {"strict": 1}, "strict=1 is neither True nor False"),
     ],
@@ -64,7 +74,7 @@ def test_a_wrong_marker_is_one_line_with_the_test(
     [
         ("opnat", "no system call is named 'opnat': did you mean openat"),
         ("socket,", "'socket,' is more than one name: write them without commas"),
-        ("@internet", "groups of calls are not known yet"),
+        ("@", "no group of system calls is named '@': pytest-seccomp groups lists them"),
     ],
 )
 def test_a_wrong_ini_option_is_one_line_with_its_name(value: str, reason: str) -> None:

@@ -72,6 +72,12 @@ def test_a_call_that_two_markers_demand_is_missing_once() -> None:
     assert Judge([*expecting("socket", strict=True), *expecting("socket", strict=True)]).missing == ["socket"]
 
 
+def test_one_call_of_a_group_is_enough() -> None:
+    judge = Judge(expecting("@mount", "@swap", strict=True))
+    assert judge.judge(denial(name="umount2", syscall=166)).expected
+    assert judge.missing == ["@swap"]
+
+
 def test_no_denial_fails_nothing() -> None:
     assert not verdict().fails
     assert not verdict().is_worth_telling

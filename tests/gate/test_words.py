@@ -77,7 +77,7 @@ def test_what_is_to_be_pasted_does_what_it_says(name: str | None) -> None:
     found = denial(name=name, syscall=41 if name else 9999)
     line = words.to_expect_everywhere([found])
     (expectation,) = of_ini(line.partition(" = ")[2].split())
-    assert expectation.call.is_met_by(found.arch, found.syscall, found.name)
+    assert expectation.is_met_by(found)
 
 
 @pytest.mark.parametrize(
