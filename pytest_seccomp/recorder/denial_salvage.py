@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from pytest_seccomp.errors import RecorderError
+from pytest_seccomp.errors import RecorderError, SeccompError
 from pytest_seccomp.recorder.spools import SpoolDirectory
 from pytest_seccomp.trace.denials import Spooled
 from pytest_seccomp.trace.deny_log import DenyLog
@@ -14,6 +14,7 @@ from pytest_seccomp.trace.deny_log import DenyLog
 KILLED = "the session was killed before it had written its deny log"
 
 _DESCRIPTION = "deny-log.json"
+_FAILURE = "not-written.txt"
 _SPOOL_SECONDS = 60.0
 
 _START = (
@@ -49,7 +50,12 @@ def main(path: str) -> None:
     if target is not None:
         found = Spooled.read(directory.spools())
         found.reasons.append(KILLED)
-        DenyLog.check(target).write(found)
+        try:
+            DenyLog.check(target).write(found)
+        except SeccompError as error:
+            # Nobody is there to be told
+            directory.write(_FAILURE, f"{error}\nWhat was denied is kept, in the files beside this one.\n")
+            raise
     directory.remove()
 
 
