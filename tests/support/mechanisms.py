@@ -161,6 +161,25 @@ def _audit() -> str | None:
     return None
 
 
+def _bpf() -> str | None:
+    """Whether the kernel takes a program for a raw tracepoint that does nothing."""
+    number = {"x86_64": 321, "aarch64": 280}.get(platform.machine())
+    if number is None:
+        return f"unknown architecture {platform.machine()}"
+    libc = ctypes.CDLL(None, use_errno=True)
+    code = ctypes.create_string_buffer(struct.pack("<BBhi", 0xB7, 0, 0, 0) + struct.pack("<BBhi", 0x95, 0, 0, 0))
+    text = ctypes.create_string_buffer(b"GPL")
+    # BPF_PROG_LOAD of a BPF_PROG_TYPE_RAW_TRACEPOINT with two instructions
+    attributes = struct.pack("=IIQQ", 17, 2, ctypes.addressof(code), ctypes.addressof(text)).ljust(128, b"\0")
+    descriptor = libc.syscall(
+        ctypes.c_long(number), ctypes.c_ulong(5), ctypes.create_string_buffer(attributes, 128), ctypes.c_ulong(128)
+    )
+    if descriptor < 0:
+        return f"bpf() refuses a program: {os.strerror(ctypes.get_errno())}"
+    os.close(descriptor)
+    return None
+
+
 def _kmsg() -> str | None:
     try:
         found = Path("/dev/kmsg").lstat()
@@ -193,6 +212,7 @@ MECHANISMS = {
             remedy="needs CAP_AUDIT_READ, CAP_AUDIT_CONTROL and the initial network, user and pid namespaces",
             root_only=True,
         ),
+        Mechanism("bpf", _bpf, remedy="needs Linux 5.5, CAP_BPF and CAP_PERFMON", root_only=True),
         Mechanism("cgroup", cgroups.missing, remedy="mount -t cgroup2 none /sys/fs/cgroup/unified", root_only=True),
         Mechanism("kmsg", _kmsg, remedy="needs the device /dev/kmsg, and CAP_SYSLOG", root_only=True),
     )
