@@ -95,7 +95,6 @@ class Scope:
             known.targets -= gone
             if not known.targets:
                 del self._members[member]
-        self._others.clear()
 
     def holds(self, pid: int, time_ms: int, session: int) -> bool | None:
         """Whether a record belongs to a target, by its pid, time and audit session.

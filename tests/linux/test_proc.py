@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,17 @@ def test_the_parent_and_the_start() -> None:
     assert again is not None
     assert again.start == stat.start
     child.communicate()
+
+
+def test_the_start_is_in_ticks_since_the_boot() -> None:
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    child = subprocess.Popen(["true"])
+    after = time.clock_gettime(time.CLOCK_BOOTTIME)
+    stat = PROCESSES.stat(child.pid)
+    assert stat is not None
+    tick = 1 / os.sysconf("SC_CLK_TCK")
+    assert before - tick <= stat.start * tick <= after
+    child.wait()
 
 
 @pytest.mark.parametrize("name", [b"a) R 1 (b", b") ) )", b"(", b"\n", b" "])

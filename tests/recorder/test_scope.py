@@ -200,6 +200,16 @@ class TestAPidThatIsGivenToAnother:
         watched.pass_by(2 * REMEMBER_SECONDS)
         assert watched.holds(GRANDCHILD) is True
 
+    def test_by_a_descendant_that_ends_as_well(self, watched: Machine) -> None:
+        """It is remembered as long as any other."""
+        watched.end(GRANDCHILD)
+        watched.pass_by(REMEMBER_SECONDS - 1)
+        watched.start(GRANDCHILD, parent=TARGET)
+        assert watched.holds(GRANDCHILD) is True
+        watched.end(GRANDCHILD)
+        watched.pass_by(2)
+        assert watched.holds(GRANDCHILD) is True
+
     def test_of_a_stranger_by_a_descendant(self, watched: Machine) -> None:
         assert watched.holds(OTHER) is False
         watched.end(OTHER)
@@ -294,6 +304,12 @@ class TestPidNamespace:
         contained.end(201)
         assert contained.holds(201) is True
 
+    def test_one_that_cannot_be_seen_is_not_that_of_a_target(self, contained: Machine) -> None:
+        contained.start(204)
+        (contained.folder / "204/ns/pid").unlink()
+        contained.scope.add(TARGET)
+        assert contained.holds(204) is False
+
     def test_the_initial_one_is_everybodys(self, watched: Machine) -> None:
         watched.start(300)
         assert watched.holds(300) is False
@@ -318,11 +334,15 @@ class TestSeveralTargets:
         assert both.holds(GRANDCHILD) is False
 
     def test_one_inside_the_other(self, both: Machine) -> None:
+        both.start(4714, parent=GRANDCHILD)
+        both.scope.refresh()
         both.scope.add(CHILD)
         both.scope.remove(TARGET)
-        assert [both.holds(pid) for pid in (TARGET, CHILD, GRANDCHILD)] == [False, True, True]
+        for pid in (CHILD, GRANDCHILD):
+            both.end(pid)
+        assert [both.holds(pid) for pid in (TARGET, CHILD, GRANDCHILD, 4714)] == [False, True, True, True]
         both.scope.remove(CHILD)
-        assert both.holds(GRANDCHILD) is False
+        assert both.holds(4714) is False
 
     def test_the_outer_one_stays(self, both: Machine) -> None:
         both.scope.add(CHILD)
