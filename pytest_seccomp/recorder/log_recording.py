@@ -32,6 +32,8 @@ _LAST_SECONDS = 8.0
 _GATHER_SECONDS = 0.004
 """How long records gather before they are read together: several hundred, of 50,000 for which there is room."""
 
+_MOST_BATCHES = 50
+
 _PENDING_MS = 20
 _QUIET_MS = 100
 
@@ -86,7 +88,7 @@ class LogRecording:
                 poll.register(descriptor, select.POLLIN)
         closed = False
         while not host.target.gone():
-            if poll.poll(self._wait_ms()):
+            if poll.poll(self._wait_ms()) and not self._traced.are_looked_up():
                 time.sleep(_GATHER_SECONDS)
             self._read_messages()
             self._read_records()
@@ -95,7 +97,7 @@ class LogRecording:
                 closed = True
                 poll.unregister(host.control)
                 if self._reading:
-                    self._stop_reading()
+                    self._drain()
                     host.has_been_closed()
             if host.has_no_more_to_do:
                 return
@@ -120,13 +122,16 @@ class LogRecording:
                     self._sent.append(message)
 
     def _read_records(self) -> None:
-        """Count all records that have come."""
+        """Count the records that have come; if they never end, not all, for there is pytest to look after."""
         if not self._reading:
             return
         self._traced.refresh_if_due()
         native_arch, first = native().audit_arch, self._first
         counts = self._host.counts(self._label)
-        while records := self._log.receive():
+        for _ in range(_MOST_BATCHES):
+            records = self._log.receive()
+            if not records:
+                break
             for record in records:
                 call = record.call
                 if call.action != LOG or not self._is_ours(record):
@@ -215,12 +220,13 @@ class LogRecording:
             pass  # pytest has ended
 
     def _stop_reading(self) -> None:
-        self._reading = False
-        self._poll.unregister(self._log.descriptor)
-        self._log.close()
+        if self._reading:
+            self._reading = False
+            self._poll.unregister(self._log.descriptor)
+            self._log.close()
 
     def _drain(self) -> None:
-        """pytest has ended without a last marker: what was logged until then is on its way."""
+        """No message and no last marker comes any more; what was logged until now is on its way."""
         if not self._reading:
             return
         poll = select.poll()
@@ -229,10 +235,12 @@ class LogRecording:
         while poll.poll(_QUIET_MS) and time.monotonic() < end:
             self._read_records()
         self._read_messages()
+        self._settle()
         self._stop_reading()
         left = [message for boundary in self._boundaries for message in boundary.messages] + self._sent
+        self._boundaries, self._sent = [], []
         for message in left:
-            if message != _FINISH:  # it did not hear of its end: its files are not written
+            if message != _FINISH:  # it does not hear of its end: its files are not written
                 self._host.handle(message)
 
 

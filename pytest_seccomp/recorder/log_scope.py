@@ -32,6 +32,10 @@ class TracedProcesses:
             self._scope.add(pid)
         self._session = session
 
+    def are_looked_up(self) -> bool:
+        """Whether they have to be looked up while they live."""
+        return self._scope is not None
+
     def hold(self, record: SeccompRecord) -> bool:
         """Whether the record, of a call that passed, is of one of them."""
         process = record.process
@@ -68,8 +72,9 @@ class TracedProcesses:
         if self._unknown:
             pid, comm = next(iter(self._unknown.items()))
             found.append(
-                f"{len(self._unknown)} processes, the first of them {pid} ({_text(comm)}), ended before it was known "
-                "whether they belong to the tests, which have no audit session of their own"
+                f"it is not known of {len(self._unknown)} short-lived processes, such as {pid} ({_text(comm)}), whether "
+                "the tests started them: without CAP_AUDIT_CONTROL the tests of a user who has logged in have no audit "
+                "session of their own"
             )
         return found
 

@@ -316,7 +316,7 @@ def test_a_process_of_which_nobody_knows_whose_it_was(made_up: MadeUp, scope: No
     made_up.call(GETPID, 3, pid=999, comm=b"gone")
     assert finish(made_up) == ("finished", False, None, [])
     (reason,) = made_up.lines()[-1]["reasons"]
-    assert reason.startswith("1 processes, the first of them 999 (gone), ended before it was known")
+    assert reason.startswith("it is not known of 1 short-lived processes, such as 999 (gone), whether the tests started")
 
 
 def test_a_pytest_that_ends_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
