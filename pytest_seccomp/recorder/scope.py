@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 
 from pytest_seccomp.linux.proc import INITIAL_PID_NAMESPACE, Processes
+from pytest_seccomp.linux.seccomp_record import NO_ID
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
@@ -63,13 +64,19 @@ class Scope:
         processes: Processes | None = None,
         clock: Callable[[], float] = time.monotonic,
         boot_ms: Callable[[], float] = lambda: 1000 * (time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)),
+        session: int | None = None,
     ) -> None:
-        """`clock` gives seconds, and `boot_ms` when the machine was started, in milliseconds since the epoch."""
+        """`clock` gives seconds, and `boot_ms` when the machine was started, in milliseconds since the epoch.
+        `session` is an audit session that is new when the watch begins; None where there is none."""
         self._processes = Processes() if processes is None else processes
         self._clock = clock
         self._boot_ms = boot_ms
         self._targets: list[_Target] = []
         self._members: dict[int, _Member] = {}
+        self._newest = NO_ID if session is None else session
+        self._sessions: dict[int, set[_Target]] = {}
+        """Audit sessions that members have begun, as logins do, and a pytest that is watched itself: nobody else can
+        enter them. They are numbered, so that those which others had before are older than ours."""
         self._others: set[int] = set()
         """Processes that were found to be no members, since the last refresh."""
         self._refreshed = 0.0
@@ -95,6 +102,10 @@ class Scope:
             known.targets -= gone
             if not known.targets:
                 del self._members[member]
+        for session, targets in list(self._sessions.items()):
+            targets -= gone
+            if not targets:
+                del self._sessions[session]
 
     def holds(self, pid: int, time_ms: int, session: int) -> bool | None:
         """Whether a record belongs to a target, by its pid, time and audit session.
@@ -107,6 +118,8 @@ class Scope:
         now = self._clock()
         if now - self._refreshed >= REFRESH_SECONDS:
             self.refresh()
+        if session in self._sessions:
+            return True
         member = self._members.get(pid)
         if member is not None and now - member.seen < REFRESH_SECONDS:
             return True
@@ -139,6 +152,7 @@ class Scope:
             stat = self._processes.stat(pid)
             if stat is not None and stat.start == member.start:
                 member.seen = now
+                self._follow(member, self._processes.audit_session(pid))
                 alive.append(pid)
             elif now - member.seen >= REMEMBER_SECONDS:
                 del self._members[pid]
@@ -149,27 +163,38 @@ class Scope:
                 same = [pid for pid in self._processes.all() if self._processes.pid_namespace(pid) == target.namespace]
                 alive += self._join_all(same, {target})
         while alive:
-            parent = alive.pop()
-            alive += self._join_all(self._processes.children(parent), self._members[parent].targets)
+            pid = alive.pop()
+            parent = self._members[pid]
+            alive += self._join_all(self._processes.children(pid), parent.targets, parent)
 
-    def _join_all(self, pids: Iterable[int], targets: set[_Target]) -> list[int]:
+    def _join_all(self, pids: Iterable[int], targets: set[_Target], parent: _Member | None = None) -> list[int]:
         """Returns those that were no members of these targets before."""
         found = []
         for pid in pids:
             stat = self._processes.stat(pid)
-            if self._join(pid, None if stat is None else stat.start, targets):
+            if self._join(pid, None if stat is None else stat.start, targets, parent):
                 found.append(pid)
         return found
 
-    def _join(self, pid: int, start: int | None, targets: set[_Target]) -> bool:
+    def _join(self, pid: int, start: int | None, targets: set[_Target], parent: _Member | None = None) -> bool:
         member = self._members.get(pid)
         if member is None or (start is not None and member.start != start):
             session = self._processes.audit_session(pid)
-            self._members[pid] = _Member(start, session, self._clock(), set(targets))
+            member = _Member(start, session if parent is None else parent.session, self._clock(), set(targets))
+            self._members[pid] = member
+            self._follow(member, session)
             return True
         new = not targets <= member.targets
         member.targets |= targets
         return new
+
+    def _follow(self, member: _Member, session: int | None) -> None:
+        """Whoever has another session than before, or than its parent, or an ancestor of it, has begun it."""
+        if session is None or session == member.session:
+            return
+        member.session = session
+        if self._newest < session < NO_ID:
+            self._sessions.setdefault(session, set()).update(member.targets)
 
     def _belongs(self, pid: int, stat: Stat) -> bool:
         """Whether a process is a member that no refresh has found, because it is that new or because a sibling ended
@@ -180,16 +205,17 @@ class Scope:
             if (target.namespace is not None and self._processes.pid_namespace(pid) == target.namespace)
             or (target.cgroup is not None and target.cgroup.holds(self._processes.cgroup(pid) or b""))
         }
-        ancestor, ancestors = stat, {pid}
+        ancestor, ancestors, nearest = stat, {pid}, None
         while ancestor.parent not in ancestors:
             ancestors.add(ancestor.parent)
             parent, member = self._processes.stat(ancestor.parent), self._members.get(ancestor.parent)
             if parent is None:
                 break
             if member is not None and member.start == parent.start:
+                nearest = member
                 targets |= member.targets
                 break
             ancestor = parent
         if targets:
-            self._join(pid, stat.start, targets)
+            self._join(pid, stat.start, targets, nearest)
         return bool(targets)

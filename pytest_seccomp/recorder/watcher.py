@@ -52,9 +52,7 @@ class Watcher:
         self._decoder = protocol.Decoder()
         self._settings = watching.Settings(*first_message(control, self._decoder))  # type: ignore[arg-type]
         self._target = Watched(self._settings.target)
-        self._scope = Scope() if in_initial_pid_namespace() else None
-        self._looks_around = False
-        """Whether processes have to be looked up all the time."""
+        self._scope = Scope(session=self._settings.session) if in_initial_pid_namespace() else None
         self._tally = Tally(self._settings.session, self._scope)
         self._channel: Channel | None = None
         self._source = ""
@@ -85,7 +83,7 @@ class Watcher:
             if self._spool is None:  # it was to be checked only
                 self._channel.close()
                 self._channel = None
-            elif self._looks_around:
+            elif settings.session is None:
                 notes.append(_BY_PID)
         self._answer("ready", self._source, notes)
         self._serve()
@@ -103,7 +101,6 @@ class Watcher:
                 raise SystemExit from None  # pytest has ended already
         elif settings.session is None:
             raise BackendError(_OTHER_PIDS, f"give pytest CAP_AUDIT_CONTROL; {_WITHOUT}")
-        self._looks_around = settings.session is None
         errors: list[tuple[str, BackendError]] = []
         for source in settings.sources:
             try:
@@ -135,11 +132,11 @@ class Watcher:
                 if not self._connected:
                     poll.unregister(self._control)
                     self._is_closed()
-            if self._scope is not None and self._scope.refresh_ms() == 0 and self._looks_around:
+            if self._scope is not None and self._scope.refresh_ms() == 0:
                 self._scope.refresh()
 
     def _wait_ms(self) -> int | None:
-        waits = [self._target.wait_ms(), self._scope.refresh_ms() if self._scope and self._looks_around else None]
+        waits = [self._target.wait_ms(), None if self._scope is None else self._scope.refresh_ms()]
         return min([wait for wait in waits if wait is not None], default=None)
 
     def _read_messages(self) -> bool:
@@ -201,7 +198,6 @@ class Watcher:
             self._scope.add(pid, None if cgroup_path is None else cgroup.find(cgroup_path))
         except OSError as error:
             return str(error)
-        self._looks_around = True
         return None
 
     def _remove(self, pid: int) -> None:

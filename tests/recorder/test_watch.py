@@ -175,7 +175,8 @@ def test_two_at_a_time(spool: Path) -> None:
 
 @pytest.mark.needs("audit")
 def test_a_session_of_its_own_inside(spool: Path) -> None:
-    """What a descendant with another audit session is denied, as one that is watched itself, counts all the same."""
+    """What a descendant with another audit session is denied, as a login or a pytest that is watched itself, counts all
+    the same; what its children are denied does from when it was seen."""
     program = """
     from pytest_seccomp.linux import audit_session
     pid = os.fork()
@@ -184,14 +185,19 @@ def test_a_session_of_its_own_inside(spool: Path) -> None:
         call = logged.new_number()
         denying.install(logged.ERRNO | 1, call)
         denying.call(call)
-        time.sleep(100)
-    while not (seen := w.sync()).denials:
-        pass
-    os.kill(pid, 9)
-    os.wait()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        for _ in range(20):
+            denying.child(logged.KILL_PROCESS)
+        os._exit(0)
+    os.waitpid(pid, os.WUNTRACED)
+    seen = w.sync()
     print([one.pid == pid for one in seen.denials], seen.complete)
+    os.kill(pid, signal.SIGCONT)
+    os.waitpid(pid, 0)
+    seen = w.sync()
+    print({one.action for one in seen.denials}, len(seen.denials), seen.complete)
     """
-    assert run(program, spool) == ["[True] True"]
+    assert run(program, spool) == ["[True] True", "{'kill_process'} 20 True"]
 
 
 @pytest.mark.needs("audit")

@@ -17,7 +17,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.now = 1000.0
-        self.scope = Scope(Processes(str(folder)), lambda: self.now, lambda: BOOT_MS)
+        self.scope = Scope(Processes(str(folder)), lambda: self.now, lambda: BOOT_MS, SESSION)
         self.start(1, parent=0, at=0.0)
         self.start(OTHER, at=1.0)
         self.start(TARGET)
@@ -55,6 +55,10 @@ class Machine:
     def move(self, pid: int, group: str) -> None:
         """Into another cgroup."""
         (self.folder / f"{pid}/cgroup").write_text(f"0::{group}\n")
+
+    def begin_session(self, pid: int, session: int) -> None:
+        """As a login does."""
+        (self.folder / f"{pid}/sessionid").write_text(str(session))
 
     def hide_from_its_parent(self, pid: int) -> None:
         """As where another child ends while the children are listed."""
