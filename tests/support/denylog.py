@@ -14,6 +14,9 @@ NUMBERS = {"x86_64": {"socket": 41, "bind": 49}, "aarch64": {"socket": 198, "bin
 
 SUPPORT = str(Path(__file__).parent)
 
+_FORKS = "ignore:This process:DeprecationWarning"
+"""From Python 3.12 on a fork warns where a plugin has started a thread."""
+
 DENIED = f"""
 import sys
 sys.path.append({SUPPORT!r})
@@ -66,5 +69,6 @@ class DenyLog:
 
 def watched(suite: Suite, *arguments: str, status: int, **settings: Any) -> tuple[Finished, DenyLog]:
     """Run pytest with --seccomp-deny-log=denied.ndjson, demand its exit status, and read the log."""
-    finished = suite.run("--seccomp-deny-log=denied.ndjson", *arguments, **settings).expect(status)
+    options = ["--seccomp-deny-log=denied.ndjson", "-W", _FORKS]
+    finished = suite.run(*options, *arguments, **settings).expect(status)
     return finished, DenyLog.read(suite.folder / "denied.ndjson")
