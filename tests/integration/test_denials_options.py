@@ -224,6 +224,30 @@ def test_a_worker_without_privilege_runs_no_test(suite: Suite, tmp_path: Path) -
     assert "worker gw0: the kernel's log cannot be read: " in finished.stdout
 
 
+@pytest.mark.needs("root", "kmsg")
+def test_kmsg_where_audit_cannot_be_had(suite: Suite) -> None:
+    """Shared with the whole machine, and lossy: what came is in the log, or it says that something is missing."""
+    suite.write("test_one.py", DENIED + "def test_one(): denied()\n")
+    finished = suite.run("--seccomp-deny-log=denied.ndjson", before=["setpriv", "--bounding-set=-audit_read"])
+    if finished.status == 4:  # others have used up what the kernel prints in five seconds
+        assert "kmsg: it can be opened, but no record of a call made now comes" in finished.stderr
+        return
+    log = DenyLog.read(finished.expect(1).folder / "denied.ndjson")
+    assert log.places == {("test_one", "call", "socket"): 1} or not log.complete
+    assert {record["source"] for record in log.records} <= {"kmsg"}
+    assert "seccomp: denials from the kernel's log (kmsg)" in finished.stdout
+    assert "lossy by nature: the kernel prints" in finished.stdout
+
+
+@audit
+def test_without_a_terminal_it_is_told_on_stderr(suite: Suite) -> None:
+    suite.write("conftest.py", DENIED + "def pytest_sessionfinish(): denied()\n")
+    suite.write("test_one.py", "def test_one(): pass\n")
+    finished, _ = watched(suite, plugins=["no:terminal"], status=1)
+    assert finished.stdout == ""
+    assert finished.stderr.splitlines() == ["pytest-seccomp: 1 unexpected denials: see denied.ndjson"]
+
+
 @audit
 @ways
 @pytest.mark.parametrize("mode", ["fail", "warn"])

@@ -33,7 +33,8 @@ def test_the_trace_is_the_same(suite: Suite, options: tuple[str, ...]) -> None:
 
 
 @ways
-def test_each_sees_its_own(suite: Suite, options: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("backend", ["notify", "audit"])
+def test_each_sees_its_own(suite: Suite, options: tuple[str, ...], backend: str) -> None:
     suite.write(
         "test_both.py",
         DENIED
@@ -50,6 +51,7 @@ def test_expected(): denied()
 def test_empty(): pass
 """,
     )
+    options = (f"--seccomp-backend={backend}", *options)
     with traced(suite, "--seccomp-deny-log=denied.ndjson", *options, plugins=["xdist"]) as run:
         finished = run.finish(1)
         run.expect_nothing_left()
