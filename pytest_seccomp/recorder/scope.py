@@ -24,6 +24,9 @@ REFRESH_SECONDS = 0.25
 """How long what was looked up is taken for true. A pid is not given to another process as soon as that: the kernel
 gives all others first."""
 
+_SHARE = 10
+"""Where there are thousands of processes, looking them up takes no more than this part of the time."""
+
 REMEMBER_SECONDS = 5.0
 """How long a process that has ended is remembered: its records come later than they were made."""
 
@@ -79,7 +82,7 @@ class Scope:
         enter them. They are numbered, so that those which others had before are older than ours."""
         self._others: set[int] = set()
         """Processes that were found to be no members, since the last refresh."""
-        self._refreshed = 0.0
+        self._due = 0.0
 
     def add(self, pid: int, cgroup: Cgroup | None = None) -> None:
         """One more target: a process, and the members of a cgroup. Raises ProcessLookupError."""
@@ -116,7 +119,7 @@ class Scope:
         if not self._targets:
             return False
         now = self._clock()
-        if now - self._refreshed >= REFRESH_SECONDS:
+        if now >= self._due:
             self.refresh()
         if session in self._sessions:
             return True
@@ -141,11 +144,11 @@ class Scope:
         """In how many milliseconds `refresh` is due; None where there is nothing to look up."""
         if not self._targets:
             return None
-        return max(0, int(1000 * (self._refreshed + REFRESH_SECONDS - self._clock())))
+        return max(0, int(1000 * (self._due - self._clock())))
 
     def refresh(self) -> None:
         """Look up what belongs to the targets now, and forget what ended long ago."""
-        now = self._refreshed = self._clock()
+        now = self._clock()
         self._others.clear()
         alive = []
         for pid, member in list(self._members.items()):
@@ -166,6 +169,7 @@ class Scope:
             pid = alive.pop()
             parent = self._members[pid]
             alive += self._join_all(self._processes.children(pid), parent.targets, parent)
+        self._due = now + max(REFRESH_SECONDS, _SHARE * (self._clock() - now))
 
     def _join_all(self, pids: Iterable[int], targets: set[_Target], parent: _Member | None = None) -> list[int]:
         """Returns those that were no members of these targets before."""

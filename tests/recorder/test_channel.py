@@ -103,6 +103,26 @@ def test_where_it_does_not_come_nobody_waits_for_seconds_each_time(spool: Path) 
     assert found[3:] == ["[True, False, False] [False, True, True]", "[] 2.0"]
 
 
+@pytest.mark.needs("audit")
+def test_a_sentinel_that_is_killed_while_its_record_is_waited_for(spool: Path) -> None:
+    """Another one is asked in the same sync."""
+    program = """
+    log = Channel("audit", taken.append, lambda: None)
+    log._seconds = 50
+    sentinel = log._sentinel.pid
+    os.kill(sentinel, signal.SIGSTOP)
+    pid, number = denying.child(logged.LOG)
+    if not os.fork():
+        time.sleep(0.5)
+        os.kill(sentinel, signal.SIGKILL)
+        os._exit(0)
+    print(log.sync(), of(number) == [pid], log._sentinel.pid != sentinel)
+    os.wait()
+    log.close()
+    """
+    assert run(CHANNEL + program, spool, watched=False) == ["[] True True"]
+
+
 def test_a_sentinel() -> None:
     """It ends with its pipe, is replaced where it has ended, and has another name for each call."""
     made = Sentinel(lambda: None)

@@ -4,11 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from made_up import CHILD, GRANDCHILD, OTHER, SESSION, TARGET, Machine
+from made_up import BOOT_MS, CHILD, GRANDCHILD, OTHER, SESSION, TARGET, Machine
 
 from pytest_seccomp.linux.cgroup import Cgroup
+from pytest_seccomp.linux.proc import Processes
 from pytest_seccomp.linux.seccomp_record import NO_ID
-from pytest_seccomp.recorder.scope import REFRESH_SECONDS, REMEMBER_SECONDS
+from pytest_seccomp.recorder.scope import REFRESH_SECONDS, REMEMBER_SECONDS, Scope
 
 
 @pytest.fixture
@@ -133,6 +134,20 @@ def test_when_the_next_refresh_is_due(watched: Machine) -> None:
     assert watched.scope.refresh_ms() == 125
     watched.pass_by(10)
     assert watched.scope.refresh_ms() == 0
+
+
+def test_looking_up_takes_a_part_of_the_time(machine: Machine) -> None:
+    class Slow(Processes):
+        def children(self, pid: int) -> list[int]:
+            machine.now += 0.5
+            return super().children(pid)
+
+    scope = Scope(Slow(str(machine.folder)), lambda: machine.now, lambda: BOOT_MS)
+    before = machine.now
+    scope.add(TARGET)
+    took = machine.now - before
+    assert took == 0.5 * len([TARGET, CHILD, GRANDCHILD])
+    assert scope.refresh_ms() == 1000 * 9 * took
 
 
 def test_a_record_refreshes_what_is_due(watched: Machine) -> None:
