@@ -310,6 +310,50 @@ def test_call():
     assert records == [{**record, "comm": r"\udcff\x1b"}]
 
 
+@ways
+def test_every_kind_of_test(suite: Suite, options: tuple[str, ...]) -> None:
+    suite.write(
+        "test_kinds.py",
+        DENIED
+        + """
+import unittest
+
+class TestCase(unittest.TestCase):
+    def test_method(self): denied()
+
+    @unittest.expectedFailure
+    def test_expected_to_fail(self):
+        denied()
+        assert False
+
+    def test_skips(self):
+        denied()
+        self.skipTest("in the middle")
+
+    @pytest.mark.seccomp_expect_denied("socket")
+    def test_marked(self): denied()
+
+def documented():
+    '''
+    >>> _ = denied()
+    '''
+
+@pytest.mark.anyio
+async def test_async(anyio_backend): denied()
+
+@pytest.fixture
+def anyio_backend(): return "asyncio"
+""",
+    )
+    finished, log = watched(suite, "--doctest-modules", *options, plugins=["xdist", "anyio"], status=1)
+    unexpected = {"test_method", "test_expected_to_fail", "test_skips", "test_kinds.documented", "test_async"}
+    assert log.places == {(name, "call", "socket"): 1 for name in (*unexpected, "test_marked")}
+    assert {record["nodeid"] for record in log.records if record["expected"]} == {
+        "test_kinds.py::TestCase::test_marked"
+    }
+    assert "5 failed, 1 passed" in finished.stdout
+
+
 def test_subtests_have_their_own(suite: Suite) -> None:
     pytest.importorskip("pytest", minversion="9.0")
     suite.write(
