@@ -30,7 +30,7 @@ _FIELDS = 3 + 64
 class Status:
     """The state of the kernel's audit when it was asked."""
 
-    __slots__ = ("auditd", "backlog_limit", "enabled", "lost", "rate_limit")
+    __slots__ = ("auditd", "backlog_limit", "enabled", "lost", "rate_limit", "wait_limit", "waited")
 
     def __init__(self, words: list[int]) -> None:
         self.enabled = words[1] != 0
@@ -44,6 +44,22 @@ class Status:
         self.lost = words[6]
         """How many messages of any type were not made or not sent, since the start or since it was set back (so that a
         smaller number than before is no proof, either). The drops of a slow reader are not among them."""
+        self.wait_limit, self.waited = words[9:11] if len(words) > 10 else (0, 0)
+        """How long a process waits at most until there is room in the backlog, before its message is not made, and how
+        long all of them together have waited, in the kernel's ticks; both 0 before Linux 5.9, which does not tell."""
+
+    def made_all_since(self, before: "Status") -> bool:
+        """Whether every message was made since an earlier state, for processes that could wait, as in system calls.
+
+        What is `lost` then was sent to us before it was lost: to an auditd that is too slow, or in the queue for one
+        that does not run (kauditd_retry_skb, kauditd_hold_skb). Without a limit of the rate a message is not made only
+        when its process has waited for as long as it may.
+        """
+        if self.lost == before.lost:
+            return True
+        limited = before.rate_limit or self.rate_limit
+        waited = (self.waited - before.waited) % 2**32
+        return not limited and self.lost > before.lost and waited < min(before.wait_limit, self.wait_limit)
 
 
 def status() -> Status:

@@ -97,7 +97,7 @@ class SeccompLog:
         end, and where it can be asked at all, for it takes CAP_AUDIT_CONTROL."""
         before, self._control = self._control, self._ask_control()
         found = [reason for reason, _ in self._conditions(self._control)]
-        if before is not None and self._control is not None and before.lost != self._control.lost:
+        if before is not None and self._control is not None and not self._control.made_all_since(before):
             # Somebody may have set it back in between: then it tells that some are missing, not how many
             count = max(0, self._control.lost - before.lost)
             self.lost += count

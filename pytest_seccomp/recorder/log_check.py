@@ -42,7 +42,10 @@ def check(source: str) -> SeccompLog:
     """Have a child make known calls, and look for them in the log; returns it open, its account begun after them. Of
     what the kernel prints one record is enough. Raises BackendError where they do not come. For a process without other
     threads."""
-    log = open_log(source, ["log"])
+    try:
+        log = open_log(source, ["log"])
+    except BackendError as error:
+        raise BackendError(error.reason, f"{error.remedy}; the backend notify needs no privilege") from error
     try:
         _refuse_to_read_of_itself(log)
         child = _Child(repeat=source == KMSG)

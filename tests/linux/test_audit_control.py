@@ -10,7 +10,7 @@ import pytest
 from child import output
 
 from pytest_seccomp.linux import audit_control
-from pytest_seccomp.linux.audit_control import _may_exclude, may_be_excluded, status
+from pytest_seccomp.linux.audit_control import Status, _may_exclude, may_be_excluded, status
 
 SECCOMP, UNUSED = 1326, 1698
 ALWAYS, NEVER = 2, 0
@@ -85,10 +85,37 @@ def test_the_state() -> None:
 
 
 def test_the_state_is_in_its_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    """struct audit_status: mask, enabled, failure, pid, rate_limit, backlog_limit, lost, backlog, and more."""
+    """struct audit_status: mask, enabled, failure, pid, rate_limit, backlog_limit, lost, backlog, version,
+    backlog_wait_time, and from Linux 5.9 on backlog_wait_time_actual."""
     monkeypatch.setattr(audit_control, "_ask", lambda request, name: [struct.pack("=11I", *range(100, 111))])
     now = status()
     assert (now.enabled, now.auditd, now.rate_limit, now.backlog_limit, now.lost) == (True, 103, 104, 105, 106)
+    assert (now.wait_limit, now.waited) == (109, 110)
+    monkeypatch.setattr(audit_control, "_ask", lambda request, name: [struct.pack("=10I", *range(100, 110))])
+    assert (status().lost, status().wait_limit, status().waited) == (106, 0, 0)
+
+
+def state(lost: int = 5, waited: int = 0, wait_limit: int = 15000, rate_limit: int = 0) -> Status:
+    return Status([0, 1, 1, 0, rate_limit, 64, lost, 0, 0, wait_limit, waited])
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "all_made"),
+    [
+        (state(), state(waited=99999), True),
+        (state(), state(lost=7), True),
+        (state(waited=2**32 - 1), state(lost=7, waited=14998), True),
+        (state(waited=100), state(lost=7, waited=15100), False),
+        (state(), state(lost=7, rate_limit=1), False),
+        (state(rate_limit=1), state(lost=7), False),
+        (state(), state(lost=7, wait_limit=0), False),
+        (state(wait_limit=0), state(lost=7), False),
+        (state(wait_limit=10), state(lost=7, waited=10), False),
+        (state(), state(lost=4), False),  # set back: nobody knows when
+    ],
+)
+def test_whether_what_is_lost_was_never_made(before: Status, now: Status, all_made: bool) -> None:
+    assert now.made_all_since(before) is all_made
 
 
 @pytest.mark.needs("audit")
