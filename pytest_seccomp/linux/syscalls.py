@@ -66,10 +66,10 @@ def audit_arch_of(arch: str) -> int:
 
 def numbers_of(name: str, audit_arch: int) -> tuple[int, ...]:
     """The numbers of a call, ascending: with x86_64's that of x32; none where the architecture has no such call."""
-    numbers = tuple(sorted(number for number, known in _table().get(audit_arch, {}).items() if known == name))
-    return numbers or _libseccomp_numbers(name, audit_arch)
+    return _numbers(audit_arch).get(name) or _libseccomp_numbers(name, audit_arch)
 
 
+@cache
 def all_names(audit_arch: int | None = None) -> frozenset[str]:
     """The names in the table of one architecture, or of all. libseccomp cannot list its own, so that an architecture
     that only libseccomp knows has none here.
@@ -94,6 +94,15 @@ def _table() -> dict[int, dict[int, str]]:
         calls = table.setdefault(_AUDIT_ARCH[arch], {})
         calls.update((int(row[column]) | bit, row[0]) for row in rows if row[column] != "-")
     return table
+
+
+@cache
+def _numbers(audit_arch: int) -> dict[str, tuple[int, ...]]:
+    """The table of one AUDIT_ARCH_* the other way round."""
+    numbers: dict[str, tuple[int, ...]] = {}
+    for number, name in sorted(_table().get(audit_arch, {}).items()):
+        numbers[name] = (*numbers.get(name, ()), number)
+    return numbers
 
 
 @cache
