@@ -221,6 +221,25 @@ def test_many_different_denials_at_a_time(spool: Path) -> None:
 
 
 @pytest.mark.needs("audit")
+def test_a_hundred_thousand_in_four_processes(spool: Path) -> None:
+    program = """
+    call = logged.new_number()
+    pids = []
+    for _ in range(4):
+        pids.append(os.fork())
+        if not pids[-1]:
+            denying.install(logged.ERRNO | 1, call)
+            denying.call(call, 25_000)
+            os._exit(0)
+    for pid in pids:
+        os.waitpid(pid, 0)
+    seen = w.sync()
+    print(sorted(told(seen)) == sorted((pid, call, "errno", 25_000) for pid in pids), seen.complete)
+    """
+    assert run(program, spool) == ["True True"]
+
+
+@pytest.mark.needs("audit")
 def test_the_last_sync_drains(spool: Path) -> None:
     program = """
     pid, call = denying.child(times=3000)
