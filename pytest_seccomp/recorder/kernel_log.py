@@ -8,12 +8,16 @@ none of ours is missing, whatever the reason could have been.
 from __future__ import annotations
 
 import errno
+import os
+import select
+import time
 
 from pytest_seccomp.errors import BackendError
 from pytest_seccomp.linux import audit_control, kmsg
 from pytest_seccomp.linux.audit_log import AuditLog
 from pytest_seccomp.linux.audit_serials import Serials
-from pytest_seccomp.linux.seccomp_record import LINE_START, actions_logged, parse_line, serial_of
+from pytest_seccomp.linux.process import status_field
+from pytest_seccomp.linux.seccomp_record import LINE_START, LOG, actions_logged, parse_line, serial_of
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ SOURCES = AUDIT, KMSG
 
 _ACTIONS_LOGGED = "kernel.seccomp.actions_logged"
 _ANY_LINE_START = b"audit: type="
+_OWN_SECONDS = 0.3
 
 
 class SeccompLog:
@@ -104,6 +109,23 @@ class SeccompLog:
             words = _some(count, "audit") if count else "audit records were"
             found.append(f"{words} lost by the kernel before it could send them")
         return found
+
+    def refuse_own_records(self) -> None:
+        """Raise BackendError where this process's own calls are logged: to read that would make more of it, without end.
+        Takes no time where it is under no filter."""
+        if status_field("Seccomp") == "0":
+            return
+        own, poll, end = os.getpid(), select.poll(), time.monotonic() + _OWN_SECONDS
+        poll.register(self.descriptor, select.POLLIN)
+        while (left := end - time.monotonic()) > 0:
+            poll.poll(1000 * left)
+            if any(record.process.pid == own and record.call.action == LOG for record in self.receive()):
+                raise BackendError(
+                    "this process is under a filter itself that has each of its calls logged: it was started by a pytest "
+                    "that is traced by the kernel's log",
+                    "run it outside of that, or only the outer one traced and watched (--no-seccomp-trace and "
+                    "--no-seccomp-deny-log switch the inner one off)",
+                )
 
     def close(self) -> None:
         """Read no more."""

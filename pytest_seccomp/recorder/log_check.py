@@ -10,7 +10,6 @@ import time
 
 from pytest_seccomp.errors import BackendError
 from pytest_seccomp.linux.architecture import native
-from pytest_seccomp.linux.process import status_field
 from pytest_seccomp.linux.seccomp_record import LOG
 from pytest_seccomp.recorder.kernel_log import KMSG, open_log
 from pytest_seccomp.recorder.log_marks import RINGS, attach, first_number
@@ -27,7 +26,6 @@ CALLS = 50
 _SECONDS = 2.0
 _SECONDS_TO_PRINT = 7.0
 """The kernel may have printed others' records just now, and then prints none for five seconds."""
-_SECONDS_OF_ITS_OWN = 0.3
 _AGAIN_SECONDS = 0.25
 
 _ATTACHED = "attached "
@@ -47,7 +45,7 @@ def check(source: str) -> SeccompLog:
     except BackendError as error:
         raise BackendError(error.reason, f"{error.remedy}; the backend notify needs no privilege") from error
     try:
-        _refuse_to_read_of_itself(log)
+        log.refuse_own_records()
         child = _Child(repeat=source == KMSG)
         try:
             if source == KMSG:
@@ -60,19 +58,6 @@ def check(source: str) -> SeccompLog:
         log.close()
         raise
     return log
-
-
-def _refuse_to_read_of_itself(log: SeccompLog) -> None:
-    """Raise BackendError where this process's own calls are logged: to read that would make more of it, without end."""
-    if status_field("Seccomp") == "0":
-        return
-    own = os.getpid()
-    if any(record.process.pid == own and record.call.action == LOG for record in _records(log, _SECONDS_OF_ITS_OWN)):
-        raise BackendError(
-            "this process is under a filter itself that has each of its calls logged: it was started by a pytest that is "
-            "traced by the kernel's log",
-            "run it outside of that, or trace only the outer run (--no-seccomp-trace switches the inner one off)",
-        )
 
 
 def _check_all(log: SeccompLog, child: _Child) -> None:

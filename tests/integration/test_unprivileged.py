@@ -103,3 +103,20 @@ def test_a_folder_of_somebody_elses(owned: Suite, tmp_path: Path) -> None:
         finished = run.finish(pytest.ExitCode.USAGE_ERROR)
         run.expect_nothing_left()
     assert "Permission denied (EACCES)" in finished.stderr
+
+
+@pytest.mark.parametrize(("backend", "capability"), [("audit", "CAP_AUDIT_READ"), ("kmsg", "CAP_SYSLOG")])
+def test_the_kernels_log_takes_a_capability(owned: Suite, tmp_path: Path, backend: str, capability: str) -> None:
+    """One line names it, and the way out."""
+    if backend == "kmsg" and Path("/proc/sys/kernel/dmesg_restrict").read_text().strip() == "0":
+        pytest.skip("everybody may read the kernel's log")
+    before = as_ordinary_user(owned.folder, tmp_path / "tmp")
+    options = ("--seccomp-trace=out.ndjson", f"--seccomp-backend={backend}")
+    with Run(owned, *options, before=before, temporary=tmp_path / "tmp") as run:
+        finished = run.finish(pytest.ExitCode.USAGE_ERROR)
+        run.expect_nothing_left()
+    (line,) = [line for line in finished.stderr.splitlines() if line]
+    assert line.startswith(f"ERROR: pytest-seccomp: backend {backend}: ")
+    assert capability in line or (backend == "kmsg" and "/dev/kmsg" in line)  # some machines have none
+    assert line.endswith("the backend notify needs no privilege")
+    assert not (owned.folder / "out.ndjson").exists()

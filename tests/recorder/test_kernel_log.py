@@ -407,6 +407,25 @@ def test_the_real_channel_knows_what_it_has_lost(monkeypatch: pytest.MonkeyPatch
     log.close()
 
 
+@pytest.mark.needs("audit")
+@pytest.mark.parametrize(("action", "refused"), [("RET_LOG", True), ("RET_ALLOW", False)])
+def test_who_is_logged_itself_is_refused(action: str, refused: bool) -> None:
+    """Under any other filter nothing is wrong."""
+    program = """
+        import sys
+        from pytest_seccomp.errors import BackendError
+        from pytest_seccomp.linux import seccomp
+        from pytest_seccomp.recorder.kernel_log import open_log
+        seccomp.install(seccomp.verdict(getattr(seccomp, sys.argv[1])))
+        log = open_log("audit", ["log"])
+        try:
+            log.refuse_own_records()
+        except BackendError as error:
+            print("--no-seccomp-trace" in str(error))
+    """
+    assert output(program, action) == ("True\n" if refused else "")
+
+
 @pytest.mark.needs("root")
 def test_without_privilege_the_capability_is_named() -> None:
     program = """
@@ -437,4 +456,4 @@ def test_few_modules_come_with_it() -> None:
         import pytest_seccomp.recorder.kernel_log
         print(*sorted(name for name in set(sys.modules) - before if not name.startswith("pytest_seccomp")))
     """
-    assert set(output(program).split()) <= {"_socket", "__future__", "errno", "select"}
+    assert set(output(program).split()) <= {"_socket", "__future__", "errno", "select", "time"}
