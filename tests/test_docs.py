@@ -28,9 +28,7 @@ def test_options(tmp_path: Path) -> None:
 def test_ini_options(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     text = output("pytest", "--help", cwd=tmp_path)
-    documented = re.findall(
-        r"^\| `(seccomp_\w+)` \| ", (DOCS / "options.md").read_text(encoding="utf-8"), re.MULTILINE
-    )
+    documented = re.findall(r"^\| `(seccomp_\w+)` \| ", (DOCS / "options.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(documented) == set(re.findall(r"^  (seccomp_\w+)", text, re.MULTILINE))
 
 
