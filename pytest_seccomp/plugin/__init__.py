@@ -9,7 +9,7 @@ _OPTIONS = {
     "--seccomp-trace": ("PATH", "record the system calls of each test; write the trace to PATH, each test's beside it"),
     "--seccomp-trace-append": ("", "add to the trace in PATH instead of replacing it"),
     "--seccomp-backend": (
-        "{auto,notify,audit,kmsg}",
+        "{auto,ebpf,notify,audit,kmsg}",
         "how system calls are seen (default: auto, the best that works here; `pytest-seccomp doctor` lists them)",
     ),
     "--no-seccomp-trace": ("", "record nothing, whatever addopts says: for a pytest that a traced one starts"),

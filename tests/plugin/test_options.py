@@ -34,8 +34,9 @@ def test_the_command_line_is_before_the_ini_file(option: str | None, ini: str, b
     assert Options.of(config(backend=option, ini=ini)).backend == backend
 
 
-def test_auto_tries_all_backends_and_a_name_is_that_one_alone() -> None:
-    assert Options.of(config()).candidates == backends.NAMES
+def test_auto_tries_several_backends_and_a_name_is_that_one_alone() -> None:
+    assert Options.of(config()).candidates == backends.AUTOMATIC
+    assert set(backends.AUTOMATIC) <= set(backends.NAMES)
     assert Options.of(config(backend="notify")).candidates == ("notify",)
 
 
@@ -62,7 +63,9 @@ def test_a_path_that_cannot_be_meant_is_refused(path: str) -> None:
 
 
 def test_an_unknown_backend_of_the_ini_file_is_refused() -> None:
-    with pytest.raises(SeccompError, match=r"^ini option seccomp_backend: 'ptrace' is no backend: use one of auto, no"):
+    with pytest.raises(
+        SeccompError, match=r"^ini option seccomp_backend: 'ptrace' is no backend: use one of auto, ebpf, no"
+    ):
         Options.of(config(ini="ptrace"))
 
 

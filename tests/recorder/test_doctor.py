@@ -75,7 +75,7 @@ def test_a_check_that_does_not_come_to_its_end(check: str, detail: str) -> None:
     assert found["remedy"] == "look for a sandbox around this process"
 
 
-@pytest.mark.needs("listener", "audit", "kmsg")
+@pytest.mark.needs("bpf", "listener", "audit", "kmsg")
 def test_all_of_them_work_here() -> None:
     """kmsg where no auditd runs."""
     program = """
@@ -91,13 +91,13 @@ def test_all_of_them_work_here() -> None:
 
     found = until("records that are printed", diagnoses)
     assert found is not None
-    assert [diagnosis["name"] for diagnosis in found] == ["notify", "audit", "kmsg"]
+    assert [diagnosis["name"] for diagnosis in found] == ["ebpf", "notify", "audit", "kmsg"]
     if audit_control.status().auditd:
         kmsg = found.pop()
         assert "auditd runs" in kmsg["detail"]
         assert "audit" in kmsg["remedy"]
     assert [(diagnosis["works"], diagnosis["remedy"]) for diagnosis in found] == [(True, None)] * len(found)
-    assert "every call becomes a record" in found[1]["notes"][0]
+    assert "every call becomes a record" in found[2]["notes"][0]
 
 
 @pytest.mark.needs("root")
@@ -111,7 +111,9 @@ def test_without_privilege_the_others_name_it() -> None:
         os.setresuid(65534, 65534, 65534)
         print(json.dumps([asdict(diagnosis) for diagnosis in doctor.check_backends()]))
     """
-    _, audit, kmsg = json.loads(output(program))
+    ebpf, _, audit, kmsg = json.loads(output(program))
+    assert not ebpf["works"]
+    assert "CAP_BPF" in ebpf["remedy"]
     assert not audit["works"]
     assert "CAP_AUDIT_READ" in audit["detail"]
     assert "as root" in audit["remedy"]

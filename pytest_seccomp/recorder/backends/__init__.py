@@ -13,5 +13,8 @@ record()         in the recorder: receive the kernel's events and count them unt
 
 AUTO = "auto"
 
-NAMES = ("notify", "audit", "kmsg")
-"""All of them, in the order in which `auto` tries them."""
+NAMES = ("ebpf", "notify", "audit", "kmsg")
+"""All of them, from the best to the worst."""
+
+AUTOMATIC = ("notify", "audit", "kmsg")
+"""Those that `auto` tries, in this order."""

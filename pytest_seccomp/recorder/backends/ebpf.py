@@ -83,8 +83,21 @@ class Marks:
         self._must_wait = True
 
 
+_attached: dict[int, int] = {}
+"""By the pid of a process that is followed: the descriptor of its control socket."""
+
+
 def attach(calls: MarkedCalls, _cookie: int, control: int, send: Callable[..., None]) -> Marks:
     """Have the calling thread followed, with all that it starts from now on. Raises BackendError."""
+    process = os.getpid()
+    before = _attached.get(process)
+    if before is not None and before != control and _is_open(before):
+        # With one cookie for both: the inner one's markers would be the outer one's, too
+        raise BackendError(
+            "this process is traced already, by the session in which this one runs",
+            "trace only the outer run (--no-seccomp-trace switches the inner one off)",
+        )
+    _attached[process] = control
     marks = Marks(calls, control, send)
     marks.mark(labels.HARNESS)
     if not marks.wait_for_recorder():
@@ -92,6 +105,14 @@ def attach(calls: MarkedCalls, _cookie: int, control: int, send: Callable[..., N
             "a marker call of this process was not seen", "look for a filter around it that denies prctl(2)"
         )
     return marks
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 class Recording:
