@@ -60,6 +60,8 @@ class Watcher:
         """Why better sources are not used."""
         self._spool: Spool | None = None
         self._phase: tuple[str, str, int] = ("null", "collection", 0)
+        self._told: list[tuple[tuple[str, str, int], Denial]] = []
+        """What pytest was told, and where it was then, since it wrote what it has judged: it may die in between."""
         self._untold: list[str] = []
         """Why what is told next may not be all, as far as it is known already."""
         self._reasons: list[str] = []
@@ -82,7 +84,7 @@ class Watcher:
             notes = [*self._refused, *self._channel.notes]
             if self._spool is None:  # it was to be checked only
                 self._channel.close()
-                self._channel = None
+                self._channel = self._scope = None
             elif settings.session is None:
                 notes.append(_BY_PID)
         self._answer("ready", self._source, notes)
@@ -99,7 +101,7 @@ class Watcher:
                 self._scope.add(settings.target)
             except ProcessLookupError:
                 raise SystemExit from None  # pytest has ended already
-        elif settings.session is None:
+        elif settings.session is None and settings.spool is not None:
             raise BackendError(_OTHER_PIDS, f"give pytest CAP_AUDIT_CONTROL; {_WITHOUT}")
         errors: list[tuple[str, BackendError]] = []
         for source in settings.sources:
@@ -166,6 +168,7 @@ class Watcher:
                 self._remove(pid)
                 self._answer("removed")
             case ("write", str(lines)):
+                self._told.clear()
                 if self._spool is not None:
                     self._spool.write(lines)
             case ("close", reasons):
@@ -180,6 +183,7 @@ class Watcher:
         """All that was denied up to now, and why it may not be all."""
         self._catch_up()
         denials, reasons = self._tally.take()
+        self._told += [(self._phase, denial) for denial in denials]
         reasons, self._untold = [*self._untold, *reasons], []
         if last and self._channel is not None:
             reasons += self._channel.conditions()
@@ -220,7 +224,7 @@ class Watcher:
         while self._connected and self._read_messages():
             pass
         if self._spool is not None:
-            self._write_unjudged(self._spool)
+            self._seen(last=True)
             self._reasons.append(f"pytest (process {self._settings.target}) ended before its session did")
             self._close_spool()
         if self._channel is not None:
@@ -230,9 +234,8 @@ class Watcher:
             os.execv(self._settings.salvage[0], self._settings.salvage)
 
     def _write_unjudged(self, spool: Spool) -> None:
-        nodeid, phase, rerun = self._phase
-        denials, _ = self._seen(last=True)
-        for audit_arch, syscall, action, pid, comm, exe, count in denials:
+        for (nodeid, phase, rerun), denial in self._told:
+            audit_arch, syscall, action, pid, comm, exe, count = denial
             members = {
                 "kind": "denial",
                 "nodeid": _from_json(nodeid),
@@ -254,10 +257,11 @@ class Watcher:
             spool.write(_json(members))
 
     def _close_spool(self) -> bool:
-        """Write the spool's end; returns whether it is complete."""
+        """Write what has not been judged, and the spool's end; returns whether it is complete."""
         spool, self._spool = self._spool, None
         if spool is None:
             return False
+        self._write_unjudged(spool)
         reasons = [*self._reasons, *filter(None, [spool.error])]
         spool.write(_json({"kind": "end", "complete": not reasons, "reasons": reasons}))
         spool.close()

@@ -114,7 +114,7 @@ def test_the_sentinel_is_stopped(spool: Path) -> None:
         made.go_on()
         assert made.finish() == [f'True False ["{reason}"]', "Seen(denials=[], complete=True, reasons=[])", "False"]
         made.expect_nothing_left()
-    assert spooled(spool) == [{"kind": "end", "complete": False, "reasons": [reason]}]
+    assert spooled(spool)[1:] == [{"kind": "end", "complete": False, "reasons": [reason]}]
 
 
 @pytest.mark.needs("audit")
@@ -168,6 +168,44 @@ def test_pytest_ends_without_a_word(spool: Path, end: str, status: int) -> None:
     assert [(one["pid"], one["action"]) for one in others] == ([(own, "kill_process")] if status == -31 else [])
     reasons = [f"pytest (process {own}) ended before its session did"]
     assert last == {"kind": "end", "complete": False, "reasons": reasons}
+
+
+@pytest.mark.needs("audit")
+def test_pytest_ends_when_it_was_told_and_before_it_has_judged(spool: Path) -> None:
+    """With the phase in which it was told."""
+    program = """
+    w.phase('"t.py::a"', "setup", 0)
+    denying.child()
+    w.sync()
+    w.phase('"t.py::a"', "call", 1)
+    denying.child(logged.KILL_PROCESS)
+    w.sync()
+    os.kill(os.getpid(), 9)
+    """
+    with started(program, spool) as made:
+        made.finish(-9)
+        made.expect_nothing_left()
+    *denials, last = spooled(spool)
+    found = [(one["phase"], one["rerun"], one["action"]) for one in denials]
+    assert found == [("setup", 0, "errno"), ("call", 1, "kill_process")]
+    assert last["complete"] is False
+
+
+@pytest.mark.needs("audit")
+def test_what_was_told_and_never_judged(spool: Path) -> None:
+    """As where a plugin breaks the session off."""
+    program = """
+    w.phase('"t.py::a"', "call", 0)
+    denying.child()
+    w.sync()
+    w.write('{"judged":1}')
+    denying.child(logged.KILL_PROCESS)
+    w.finish()
+    print(w.close_spool([]))
+    """
+    assert run(program, spool) == ["True"]
+    judged, denial, end = spooled(spool)
+    assert (judged, denial["action"], end["complete"]) == ({"judged": 1}, "kill_process", True)
 
 
 @pytest.mark.needs("audit")

@@ -194,6 +194,7 @@ def test_in_another_pid_namespace(spool: Path) -> None:
         watch.start(settings(None))
     except BackendError as error:
         print(error.reason.partition(":")[0])
+    print(watch.start(settings(None, spool=None)).source)
     w = watch.start(settings(own))
     pid, call = denying.child(generation=2)
     seen = w.sync()
@@ -205,4 +206,4 @@ def test_in_another_pid_namespace(spool: Path) -> None:
     """
     before = ["unshare", "--pid", "--fork", "--mount-proc"]
     reason = "pids in the kernel's log are those of the initial pid namespace, and this process is in another one"
-    assert run(program, spool, watched=False, before=before) == [reason, "[(True, True)] True", reason]
+    assert run(program, spool, watched=False, before=before) == [reason, "audit", "[(True, True)] True", reason]
