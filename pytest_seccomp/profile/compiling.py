@@ -87,8 +87,10 @@ def _space(policy: Policy, arch: str, start: int, end: int) -> Iterator[_Stretch
         yield _Stretch(number, _decision(policy, rules[number], arch in NARROW))
         if number + 1 < end:
             yield _Stretch(number + 1, default)
-    if policy.newer is not None and rules and max(rules) + 1 < end:
-        yield _Stretch(max(rules) + 1, (verdict(policy.newer.verdict),))
+    if policy.newer is not None:
+        named = {number for call in policy.known for number in numbers(call, arch)}.union(rules)
+        if named and max(named) + 1 < end:
+            yield _Stretch(max(named) + 1, (verdict(policy.newer.verdict),))
 
 
 def _decision(policy: Policy, rules: list[Rule], narrow: bool) -> _Code:

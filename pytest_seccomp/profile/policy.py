@@ -32,7 +32,10 @@ class Policy:
     foreign: Action
     """For the calls of all other architectures."""
     newer: Action | None = None
-    """For calls, of any of the architectures, with a larger number than all that rules name; None: the default."""
+    """For calls, of any of the architectures, with a larger number than all that `known` or a rule names; None: the
+    default."""
+    known: list[Wanted] = field(default_factory=list)
+    """Calls that are not newer than the policy, although no rule may be about them."""
     warnings: list[str] = field(default_factory=list)
     """What its source says and it does not do, or may not mean: a line for each, that names it."""
 

@@ -46,6 +46,7 @@ policies = st.builds(
     architectures=st.sampled_from([("x86_64",), ("x86_64", "i386"), ("x86_64", "x32", "i386")]),
     foreign=actions,
     newer=st.none() | actions,
+    known=st.lists(calls_named, max_size=2),
 )
 OPERATORS: dict[Operator, Callable[[int, int], bool]] = {
     Operator.NE: lambda one, two: one != two,
@@ -86,7 +87,8 @@ def meaning(policy: Policy, call: Call) -> Action:
         return policy.default
     if arch not in policy.architectures:
         return policy.foreign
-    named = {number for rule in policy.rules for number in own_numbers(rule.call, arch)}
+    calls = [*policy.known, *(rule.call for rule in policy.rules)]
+    named = {number for known in calls for number in own_numbers(known, arch)}
     if policy.newer is not None and named and call.number > max(named):
         return policy.newer
     met = [
