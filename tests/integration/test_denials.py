@@ -92,6 +92,7 @@ def test_each_outcome_is_overruled(suite: Suite, options: tuple[str, ...]) -> No
     }
     assert "assert 'its own' == 'reason'" in finished.stdout  # it keeps its traceback
     assert finished.stdout.count("- seccomp denials -") == 1
+    assert "No test has failed for it" not in finished.stdout
     cases = {case.get("name"): case for case in ElementTree.parse(suite.folder / "out.xml").iter("testcase")}
     for name in FAILED - {"test_fails"}:
         (failure,) = cases[name].findall("failure")

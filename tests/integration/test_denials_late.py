@@ -55,6 +55,7 @@ def test_a_daemon_after_the_last_test(suite: Suite, options: tuple[str, ...]) ->
     assert log.complete
     assert log.places == {("test_one", "late", "socket"): 1}
     assert "1 passed" in finished.stdout
+    assert "No test has failed for it, but the session does" in finished.stdout
     assert "after the end of test_one.py::test_one" in finished.stdout
     assert "seccomp_expected_denials = socket" in finished.stdout
 

@@ -54,6 +54,8 @@ def section(
         terminal.line("INCOMPLETE: denials may be missing:")
         for reason in verdict.reasons:
             terminal.line(f"  {printable(reason)}")
+    if verdict.fails and not (terminal.stats.get("failed") or terminal.stats.get("error")):
+        terminal.line("No test has failed for it, but the session does")
     for line in (*others, *ending):
         terminal.line(printable(line))
 
