@@ -1,5 +1,6 @@
 """What all tests of this project share: what a test needs of the machine, and the order in which the tests run."""
 
+import fcntl
 import os
 import random
 import signal
@@ -88,6 +89,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.config.option.require_mechanisms and not excused:
         pytest.fail(text, pytrace=False)
     pytest.skip(text)
+
+
+@pytest.fixture(autouse=True)
+def room_in_the_kernels_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Of audit records the kernel prints ten in five seconds, whoever makes them: tests that need one to be printed are
+    alone with that, on all xdist workers."""
+    names = needs(request.node)
+    if not {"audit", "kmsg"}.intersection(names):
+        yield
+        return
+    with open(__file__, "rb") as file:  # closed, the lock is gone
+        fcntl.flock(file, fcntl.LOCK_EX if "kmsg" in names else fcntl.LOCK_SH)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

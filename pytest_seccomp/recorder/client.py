@@ -70,9 +70,9 @@ class Client:
     def mark(self, label: int, *, ring: bool = False) -> None:
         """From here on calls count for another label; with `ring`, the recorder reads its messages now."""
         self.label = label
-        if self.alive and self._marks is not None:
-            if not (self._marks.ring(label) if ring else self._marks.mark(label)):
-                self.alive = False
+        marks = self._marks
+        if self.alive and marks is not None and not (marks.ring(label) if ring else marks.mark(label)):
+            self.alive = False
 
     def send(self, *message: object) -> None:
         """Send a message, which the recorder of a traced process reads at the next `ring` or `request`."""

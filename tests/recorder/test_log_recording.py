@@ -257,6 +257,23 @@ def test_a_marker_in_between_that_is_lost(made_up: MadeUp) -> None:
     assert calls(made_up, index=2) == {GETPID: {"setup": 1}}
 
 
+def test_a_child_that_speaks_for_pytest(made_up: MadeUp) -> None:
+    """As with pytest-forked: its numbers come again when pytest itself goes on."""
+    made_up.attach()
+    for base in (BASE, BASE + 4):
+        rung = made_up.rung
+        made_up.ring(base + labels.SETUP, ("begin", base, f'"{base}"', 0))
+        made_up.call(GETPID, pid=4711)
+        made_up.ring(labels.HARNESS, pid=4711)
+        made_up.rung = rung
+        made_up.ring(labels.HARNESS, ("end", base, '"passed"'))
+        made_up.call(GETPID, 2)
+    made_up.ring(labels.HARNESS, ("finish",))
+    assert made_up.answer_to_finish() == ("finished", True, 0, [])
+    assert calls(made_up) == calls(made_up, index=1) == {GETPID: {"setup": 1}}
+    assert calls(made_up, "harness") == {GETPID: {"harness": 4}}
+
+
 def test_a_process_that_leaves_the_session_is_told(made_up: MadeUp) -> None:
     """A login, or a pytest that is traced itself: the filter goes with it, its records are not known any more."""
     made_up.attach()
