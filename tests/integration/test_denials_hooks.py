@@ -121,6 +121,8 @@ def test_an_answer_that_is_none_is_named(suite: Suite) -> None:
     suite.write("test_one.py", DENIED + "def test_one(): denied()\n")
     finished = suite.run("--seccomp-deny-log=denied.ndjson").expect(3)
     assert "pytest_seccomp_denial returned 'socket': return True (expected), False (unexpected)" in finished.stdout
+    (record,) = DenyLog.read(suite.folder / "denied.ndjson").records  # not lost for that
+    assert (record["name"], record["phase"], record["expected"]) == ("socket", "call", False)
 
 
 @ways
