@@ -111,8 +111,8 @@ class SeccompLog:
         return found
 
     def refuse_own_records(self) -> None:
-        """Raise BackendError where this process's own calls are logged: to read that would make more of it, without end.
-        Takes no time where it is under no filter."""
+        """Raise BackendError where this process's own calls are logged: to read that would make more of it, without
+        end. Takes no time where it is under no filter."""
         if status_field("Seccomp") == "0":
             return
         own, poll, end = os.getpid(), select.poll(), time.monotonic() + _OWN_SECONDS

@@ -12,6 +12,7 @@ import time
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.seccomp_record import LOG
 from pytest_seccomp.recorder import labels, protocol
+from pytest_seccomp.recorder.kernel_log import AUDIT, KMSG
 from pytest_seccomp.recorder.log_marks import RINGS, first_number
 from pytest_seccomp.recorder.log_scope import TracedProcesses
 
@@ -31,6 +32,11 @@ _LAST_SECONDS = 8.0
 
 _GATHER_SECONDS = 0.004
 """How long records gather before they are read together: several hundred, of 50,000 for which there is room."""
+
+_REMEDIES = {
+    AUDIT: "run the tests on a machine that is less busy, or use the backend notify",
+    KMSG: "use the backend notify or audit",
+}
 
 _MOST_BATCHES = 50
 
@@ -214,7 +220,7 @@ class LogRecording:
         if last.serial is None:
             unknown.append("the record of the last marker call did not come: what else did not is not known")
         self._host.ledger.lost = None if unknown else self._log.lost
-        reasons = unknown + self._log.all_losses()
+        reasons = unknown + [f"{loss}: {_REMEDIES[self._log.source]}" for loss in self._log.all_losses()]
         self._stop_reading()
         try:
             self._host.handle(_FINISH, reasons)

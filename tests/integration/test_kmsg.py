@@ -74,6 +74,7 @@ def test_100_000_calls_are_incomplete_and_their_number_is_told(suite: Suite) -> 
     assert lost + counted_calls > CALLS
     assert any(f"{lost:,} audit records were not printed" in reason for reason in trace.run["reasons"])
     assert f"{lost:,} audit records were not printed" in finished.stdout
+    assert "use the backend notify or audit" in finished.stdout
     assert "system calls: kmsg, INCOMPLETE" in finished.stdout
 
 

@@ -24,8 +24,8 @@ attach = log_marks.attach
 
 
 def self_check() -> Checked:
-    """Trace a child, and look for the record of a call that it made. Raises BackendError where none comes. For a process
-    without other threads."""
+    """Trace a child, and look for the record of a call that it made. Raises BackendError where none comes. For a
+    process without other threads."""
     log = log_check.check(KMSG)
     return Checked([*log.notes, _BETTER], log)
 
