@@ -126,7 +126,7 @@ def policies_and_calls(draw: st.DrawFn) -> tuple[Policy, list[Call]]:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(case=policies_and_calls())
 def test_the_kernel_decides_as_we_do_and_as_the_policy_means(kernel: Kernel, case: tuple[Policy, list[Call]]) -> None:
