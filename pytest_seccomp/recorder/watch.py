@@ -61,6 +61,9 @@ class Watch:
         self._descriptor = control.fileno()
         self._decoder = protocol.Decoder()
         self._calls = MarkedCalls(cookie)
+        self._number = 0
+        self._overtaken: list[protocol.Message] = []
+        """Answers to syncs that a signal handler has broken off by an exception: the next one tells what is in them."""
         self._in_a_phase = False
         self._silent = False
         self._end = ""
@@ -107,7 +110,7 @@ class Watch:
         Counts what is denied from now on. Raises RecorderError where there is no such process or cgroup.
         """
         if not self._silent:
-            _, reason = self._request("add", pid, cgroup)
+            reason = self._request("add", pid, cgroup)[2]
             if reason is not None:
                 raise RecorderError(str(reason))
 
@@ -118,7 +121,8 @@ class Watch:
             self._request("remove", pid)
 
     def write(self, lines: str) -> None:
-        """Append whole lines to the spool, "\\n" between them or at their end, too."""
+        """Append whole lines to the spool, "\\n" between them or at their end, too. What was told before is judged by
+        them: what is not, the watcher writes itself, as unexpected, when the spool ends."""
         self._send("write", lines.rstrip("\n"))
 
     def finish(self) -> Seen:
@@ -131,7 +135,7 @@ class Watch:
         if self._silent:
             return True
         try:
-            return bool(self._request("close", reasons)[1])
+            return bool(self._request("close", reasons)[2])
         except RecorderError:
             return False  # a spool without an end is incomplete
 
@@ -150,19 +154,25 @@ class Watch:
         self._in_a_phase = False
         if self._silent:
             return Seen([], True, [])
+        reasons: list[str] = []
         try:
-            _, denials, reasons = self._request(request)
+            self._overtaken.append(self._request(request))
         except RecorderError as error:
-            return Seen([], False, [str(error)])
-        found = [_denied(*denial) for denial in denials]  # type: ignore[attr-defined]
-        return Seen(found, not reasons, list(reasons))  # type: ignore[call-overload]
+            reasons.append(str(error))
+        found: list[Denied] = []
+        for _, _, denials, others in self._overtaken:
+            found += [_denied(*denial) for denial in denials]  # type: ignore[attr-defined]
+            reasons += others  # type: ignore[arg-type]
+        self._overtaken.clear()
+        return Seen(found, not reasons, reasons)
 
     def _in_a_child(self) -> None:
         self._silent = self._silent or self._in_a_phase
 
     def _request(self, *message: object) -> protocol.Message:
         """Send a message and wait for its answer. Raises RecorderError where none comes."""
-        self._send(*message)
+        self._number += 1
+        self._send(message[0], self._number, *message[1:])
         while self.alive:
             try:
                 data = self._calls.receive(self._descriptor)
@@ -172,7 +182,10 @@ class Watch:
             if not data:
                 self._end = watching.DIED
             for answer in self._decoder.feed(data):
-                return answer
+                if answer[1] == self._number:
+                    return answer
+                if answer[0] == "seen":
+                    self._overtaken.append(answer)
         raise RecorderError(self._end)
 
     def _send(self, *message: object) -> None:
@@ -184,6 +197,8 @@ class Watch:
             self._has_ended(error)
 
     def _has_ended(self, error: OSError) -> None:
+        if error.filename not in ("sendmsg", "recvmsg"):
+            raise error  # by a signal handler: TimeoutError is an OSError, too
         match error.errno:
             case errno.EBADF | errno.ENOTSOCK:
                 self._end = watching.CLOSED

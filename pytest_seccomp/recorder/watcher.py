@@ -159,21 +159,21 @@ class Watcher:
         match message:
             case ("phase", str(nodeid), str(phase), int(rerun)):
                 self._phase = (nodeid, phase, rerun)
-            case (("sync" | "finish") as request,):
-                denials, reasons = self._seen(last=request == "finish")
-                self._answer("seen", denials, reasons)
-            case ("add", int(pid), (str() | None) as cgroup_path):
-                self._answer("added", self._add(pid, cgroup_path))
-            case ("remove", int(pid)):
-                self._remove(pid)
-                self._answer("removed")
             case ("write", str(lines)):
                 self._told.clear()
                 if self._spool is not None:
                     self._spool.write(lines)
-            case ("close", reasons):
+            case (("sync" | "finish") as request, int(number)):
+                denials, reasons = self._seen(last=request == "finish")
+                self._answer("seen", number, denials, reasons)
+            case ("add", int(number), int(pid), (str() | None) as cgroup_path):
+                self._answer("added", number, self._add(pid, cgroup_path))
+            case ("remove", int(number), int(pid)):
+                self._remove(pid)
+                self._answer("removed", number)
+            case ("close", int(number), reasons):
                 self._reasons += reasons
-                self._answer("closed", self._close_spool())
+                self._answer("closed", number, self._close_spool())
             case ("merged",):
                 self._merged = True
             case _:

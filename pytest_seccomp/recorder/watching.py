@@ -3,15 +3,19 @@
 pytest to watcher                      when
 Settings                               first of all
 ("phase", nodeid, phase, rerun)        where pytest is from now on; nodeid is a JSON value
-("add", pid, cgroup)                   one more target; answered by ("added", reason), None where it is one now
-("remove", pid)                        one less; answered by ("removed",)
-("sync",)                              what was denied up to now? Answered by ("seen", denials, reasons)
-("finish",)                            the same for the last time, with what the kernel says of losses on the way to it
-("write", lines)                       lines for the spool, without the end of the last one
-("close", reasons)                     the end of the spool, incomplete where there are reasons: ("closed", complete)
+("write", lines)                       lines for the spool, without the end of the last one: what was told is judged
 ("merged",)                            the session has its file: nothing is left to do when pytest ends
 
-watcher to pytest
+With a number, which the answer has, too: a signal handler may raise while pytest waits, and then the answer is still to
+come when pytest asks for something else.
+("sync", number)                       what was denied up to now? Answered by ("seen", number, denials, reasons)
+("finish", number)                     the same for the last time, with what the kernel says of losses on the way to it
+("add", number, pid, cgroup)           one more target: ("added", number, reason), None where it is one now
+("remove", number, pid)                one less: ("removed", number)
+("close", number, reasons)             the end of the spool, incomplete where there are reasons:
+                                       ("closed", number, complete)
+
+watcher to pytest, first of all
 ("ready", source, notes)               the kernel's log can be read, by this channel
 ("unavailable", reason, remedy)        it cannot
 

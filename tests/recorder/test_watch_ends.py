@@ -307,6 +307,40 @@ def test_a_spool_that_cannot_be_written(spool: Path) -> None:
 
 
 @pytest.mark.needs("audit")
+def test_a_signal_handler_that_raises_while_pytest_waits(spool: Path) -> None:
+    """As those of pytest-timeout and Ctrl-C do. Nothing is lost, and no answer taken for another's."""
+    program = """
+    def give_up(number, frame):
+        raise TimeoutError
+    signal.signal(signal.SIGALRM, give_up)
+    pause()
+    denied = []
+    for _ in range(3):
+        denied.append(denying.child())
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        try:
+            w.sync()
+        except TimeoutError:
+            print("late")
+    pause()
+    seen = w.sync()
+    print(told(seen) == [(pid, call, "errno", 1) for pid, call in denied], seen.complete)
+    w.write("{}")
+    w.remove(1)
+    print(w.finish() == watch.Seen([], True, []), w.close_spool([]))
+    """
+    with started(program, spool) as made:
+        made.wait()
+        watcher = made.helpers()[0].pid
+        os.kill(watcher, signal.SIGSTOP)
+        made.go_on()
+        made.wait()
+        os.kill(watcher, signal.SIGCONT)
+        made.go_on()
+        assert made.finish() == ["late", "late", "late", "True True", "True True"]
+
+
+@pytest.mark.needs("audit")
 def test_signals_by_which_people_end_pytest(spool: Path) -> None:
     """Ctrl-C and the like go to the whole group; the watcher is in none of pytest's."""
     program = """
