@@ -34,10 +34,10 @@ class Tracer:
     `words` is that in the kernel's own memory.
     """
 
-    def __init__(self, maps: programs.Maps, links: list[int], entry: int) -> None:
+    def __init__(self, maps: programs.Maps, links: list[int], loaded: list[int]) -> None:
         self.maps = maps
         self._links = links
-        self._entry = entry
+        self._loaded = loaded
         length = programs.SLOTS * programs.BANKS * programs.WORDS * 8
         self._memory = mmap.mmap(maps.words.descriptor, length, mmap.MAP_SHARED, mmap.PROT_READ)
         self.words = memoryview(self._memory).cast("Q")
@@ -58,15 +58,13 @@ class Tracer:
             except OSError as error:
                 _close(maps, [*links, *loaded])
                 raise explain(error, tracepoint) from error
-        for program in loaded[:-1]:
-            os.close(program)
-        return cls(maps, links, loaded[-1])
+        return cls(maps, links, loaded)
 
     @classmethod
     def of_ids(cls, maps: list[int], links: list[int]) -> Tracer:
         """Those of another process, as long as it or any other has them. Raises OSError."""
         found = [bpf.link_of_id(link) for link in links]
-        return cls(programs.Maps(maps), found, bpf.program_of_link(found[-1]))
+        return cls(programs.Maps(maps), found, [bpf.program_of_link(link) for link in found])
 
     def ids(self) -> tuple[list[int], list[int]]:
         """Those of the maps and of the links, by which another process finds them. Raises OSError: links have none
@@ -81,14 +79,15 @@ class Tracer:
         self.maps.slots.update(_word(cookie), _word(slot))
 
     def missed_runs(self) -> int:
-        """How many calls, of anybody, the kernel did not show to the program. Raises OSError."""
-        return bpf.missed_runs(self._entry)
+        """How often the kernel did not run one of the programs for a call, a fork or an end, of anybody. Raises
+        OSError."""
+        return sum(map(bpf.missed_runs, self._loaded))
 
     def close(self) -> None:
         """Let go of the programs and maps."""
         self.words.release()
         self._memory.close()
-        _close(self.maps, [*self._links, self._entry])
+        _close(self.maps, [*self._links, *self._loaded])
 
 
 def share(directory: str, tracer: Tracer, slot: int) -> tuple[Tracer, int]:
@@ -114,9 +113,10 @@ def share(directory: str, tracer: Tracer, slot: int) -> tuple[Tracer, int]:
 
 
 def _shared(content: bytes) -> tuple[Tracer, int] | None:
-    if not content:
-        return None
-    maps, links, slot = marshal.loads(content)
+    try:
+        maps, links, slot = marshal.loads(content)
+    except (ValueError, EOFError, TypeError):
+        return None  # nothing is there, or what a process left that was killed in the middle of it
     if slot == programs.SLOTS:
         return None
     try:

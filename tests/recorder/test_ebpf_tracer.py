@@ -4,6 +4,7 @@ load."""
 import errno
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from child import output
@@ -15,7 +16,7 @@ from pytest_seccomp.linux.marked import MarkedCalls
 from pytest_seccomp.recorder import ebpf_programs, ebpf_tracer, labels
 from pytest_seccomp.recorder.backends import ebpf
 from pytest_seccomp.recorder.ebpf_counts import SlotCounts
-from pytest_seccomp.recorder.ebpf_tracer import Tracer
+from pytest_seccomp.recorder.ebpf_tracer import Tracer, share
 
 COOKIE, SLOT, LABEL = 2**61 + 12345, 3, labels.FIRST_TEST + 1
 
@@ -119,6 +120,38 @@ def test_messages_with_the_cookie_do_not_count_and_others_do(tracer: Tracer) -> 
 
     followed(work)
     assert counts_of(tracer)[1][native().sendmsg] == 3
+
+
+@pytest.mark.needs("bpf")
+def test_the_processes_of_a_run_share_until_all_slots_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ebpf_programs, "SLOTS", 4)
+    first, second = Tracer.load(), Tracer.load()
+    got = [share(str(tmp_path), first, 1)]
+    for _ in range(4):
+        got.append(share(str(tmp_path), second, 1))
+    ids = [tracer.ids() for tracer, _ in got]
+    assert ids == [first.ids()] * 3 + [second.ids()] * 2
+    assert [slot for _, slot in got] == [1, 2, 3, 1, 2]
+    for tracer in {id(tracer): tracer for tracer in (first, second, *(tracer for tracer, _ in got))}.values():
+        tracer.close()
+
+
+@pytest.mark.needs("bpf")
+@pytest.mark.parametrize("content", [b"", b"\xff", b"\xe9"], ids=["empty", "torn", "another"])
+def test_a_file_that_says_nothing(tmp_path: Path, tracer: Tracer, content: bytes) -> None:
+    (tmp_path / "ebpf").write_bytes(content)
+    assert share(str(tmp_path), tracer, 1) == (tracer, 1)
+
+
+@pytest.mark.needs("bpf")
+def test_programs_that_are_gone_are_not_shared(tmp_path: Path, tracer: Tracer) -> None:
+    gone = Tracer.load()
+    share(str(tmp_path), gone, 1)
+    gone.close()
+    assert share(str(tmp_path), tracer, 1) == (tracer, 1)
+    assert share(str(tmp_path / "removed"), tracer, 7) == (tracer, 7)
 
 
 @pytest.mark.needs("bpf")

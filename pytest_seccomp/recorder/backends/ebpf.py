@@ -209,7 +209,9 @@ class Recording:
         missed = self._tracer.missed_runs() - self._missed_before
         if missed:
             self._host.ledger.miss(None)
-            reasons.append(f"{missed} calls of this machine's processes were not shown to the program that counts")
+            reasons.append(
+                f"{missed} times the kernel did not show a call, a fork or an end to the programs that count"
+            )
         self._host.handle(("finish",), reasons)
 
     def _take_all(self) -> None:
