@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_seccomp.errors import SeccompError
+from pytest_seccomp.trace.paths import irregular
 from pytest_seccomp.trace.reading import os_text
 
 _T = TypeVar("_T")
@@ -85,6 +86,9 @@ class Node:
 def read(path: Path) -> Node:
     """The document in a file. SeccompError where it cannot be read, is no JSON, or has a member twice in an object."""
     try:
+        kind = irregular(path.stat().st_mode)
+        if kind is not None:  # of which some have no end
+            raise SeccompError(f"{path} is {kind}, which cannot be read as a profile: name a file")
         return Node(path, "", json.loads(path.read_bytes(), object_pairs_hook=_once))
     except json.JSONDecodeError as error:
         raise SeccompError(f"{path}: line {error.lineno}, column {error.colno}: no JSON ({error.msg})") from None

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from judged import I386, UNFILTERED, X86_64, Call, Kernel
 
 from pytest_seccomp.errors import SeccompError
+from pytest_seccomp.linux import seccomp
 from pytest_seccomp.linux.syscalls import all_names, audit_arch_of, numbers_of
 from pytest_seccomp.profile.actions import ALLOW, Action
-from pytest_seccomp.profile.bpf import decoded, evaluate
+from pytest_seccomp.profile.bpf import decoded, evaluate, supervised
 from pytest_seccomp.profile.compiling import program
 from pytest_seccomp.profile.conditions import Condition, Operator
 from pytest_seccomp.profile.policy import Policy, Rule
@@ -125,9 +126,7 @@ def policies_and_calls(draw: st.DrawFn) -> tuple[Policy, list[Call]]:
     return policy, calls
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(case=policies_and_calls())
 def test_the_kernel_decides_as_we_do_and_as_the_policy_means(kernel: Kernel, case: tuple[Policy, list[Call]]) -> None:
     policy, calls = case
@@ -135,6 +134,10 @@ def test_the_kernel_decides_as_we_do_and_as_the_policy_means(kernel: Kernel, cas
     ours = [evaluate(decoded(code), call.data) for call in calls]
     assert ours == [meaning(policy, call).verdict for call in calls]
     assert kernel.verdicts(code, calls) == ours
+    asked = seccomp.RET_USER_NOTIF
+    assert [evaluate(supervised(decoded(code)), call.data) for call in calls] == [
+        verdict if verdict == ALLOW.verdict else asked for verdict in ours
+    ]
 
 
 def test_each_stretch_of_numbers_is_found_however_far_it_is(kernel: Kernel) -> None:
