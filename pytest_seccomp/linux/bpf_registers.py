@@ -18,11 +18,11 @@ _PSR_MODE32 = 0x10
 class EntryLayout:
     """What is where on one architecture. Offsets are in bytes."""
 
-    __slots__ = ("argument_1", "argument_4", "compat_architecture", "compat_bit", "compat_in_task", "compat_offset")
+    __slots__ = ("argument_2", "argument_4", "compat_architecture", "compat_bit", "compat_in_task", "compat_offset")
 
     def __init__(
         self,
-        argument_1: int,
+        argument_2: int,
         argument_4: int,
         compat_architecture: Architecture,
         *,
@@ -30,9 +30,9 @@ class EntryLayout:
         compat_offset: int,
         compat_bit: int,
     ) -> None:
-        self.argument_1 = argument_1
+        self.argument_2 = argument_2
         self.argument_4 = argument_4
-        """In struct pt_regs, of the second and of the fifth argument."""
+        """In struct pt_regs, of the third and of the fifth argument."""
         self.compat_architecture = compat_architecture
         """Whose the calls are that are of 32 bits."""
         self.compat_in_task = compat_in_task
@@ -48,10 +48,10 @@ def entry_layout(architecture: NativeArchitecture, release: str | None = None) -
         # `status` in struct thread_info, the first member of struct task_struct (arch/x86/include/asm/thread_info.h);
         # `syscall_work` stands before it from Linux 5.11 on.
         status = _THREAD_STATUS if _version(release or os.uname().release) >= (5, 11) else _THREAD_STATUS_BEFORE_5_11
-        return EntryLayout(104, 72, I386, compat_in_task=True, compat_offset=status, compat_bit=_TS_COMPAT)
+        return EntryLayout(96, 72, I386, compat_in_task=True, compat_offset=status, compat_bit=_TS_COMPAT)
     if architecture is AARCH64:
         # A thread calls in the mode in which it runs: there is no other way (arch/arm64/kernel/entry-common.c)
-        return EntryLayout(8, 32, ARM, compat_in_task=False, compat_offset=_PSTATE, compat_bit=_PSR_MODE32)
+        return EntryLayout(16, 32, ARM, compat_in_task=False, compat_offset=_PSTATE, compat_bit=_PSR_MODE32)
     raise BackendError(
         f"it is not known how the kernel keeps the registers of {architecture.name}", "x86_64 and aarch64 are supported"
     )

@@ -158,7 +158,7 @@ def at_entry(maps: Maps, architecture: NativeArchitecture, layout: EntryLayout) 
     code.jump_if(number, "!=", architecture.prctl, "leave")  # a message of ours
     code.load(R1, R0)
     code.store(code.slot, R1)
-    _read_argument(code, context, layout.argument_1, wanted)
+    _read_argument(code, context, layout.argument_2, wanted)
     code.load(R1, code.slot)
     code.jump_if(R1, "==", slot, "a known thread")
     code.copy(slot, R1)

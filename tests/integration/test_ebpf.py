@@ -319,6 +319,31 @@ def test_sessions_in_one_process(suite: Suite) -> None:
         assert one.test("test_inner").own == {"call": {"getuid": 50}}
 
 
+def test_a_test_that_denies_itself_prctl(suite: Suite) -> None:
+    """Its markers do not come through, and the trace says so; the tests are run to their end."""
+    suite.write(
+        "test_sandbox.py",
+        """
+        import pytest
+        from pytest_seccomp.linux import seccomp
+        from pytest_seccomp.linux.architecture import native
+
+        def test_sandbox():
+            deny, allow = seccomp.verdict(0x50001), seccomp.verdict(seccomp.RET_ALLOW)  # EPERM
+            number = seccomp.load(seccomp.OFFSET_NUMBER) + seccomp.unless_equal(native().prctl, 1)
+            seccomp.install(number + deny + allow)
+
+        @pytest.mark.parametrize("number", range(20))
+        def test_after(number):
+            pass
+        """,
+    )
+    trace = suite.trace(EBPF)
+    assert (trace.complete, trace.run["lost"]) == (False, None)
+    assert trace.run["reasons"] == ["marker calls were not seen: is there a filter in the tests that denies prctl(2)?"]
+    assert len(trace.tests) == 21
+
+
 def test_no_filter_is_installed(suite: Suite) -> None:
     suite.write(
         "test_status.py",

@@ -25,18 +25,18 @@ def test_offsets_are_those_of_the_headers(tmp_path: Path) -> None:
     source = tmp_path / "offsets.c"
     source.write_text(
         "#include <asm/ptrace.h>\n#include <stddef.h>\n#include <stdio.h>\nint main(void) {\n"
-        'printf("%zu %zu", offsetof(struct pt_regs, rsi), offsetof(struct pt_regs, r8));\n}\n'
+        'printf("%zu %zu", offsetof(struct pt_regs, rdx), offsetof(struct pt_regs, r8));\n}\n'
     )
     subprocess.run(["gcc", "-o", tmp_path / "offsets", source], check=True)
     printed = subprocess.run([tmp_path / "offsets"], capture_output=True, text=True, check=True).stdout
     layout = entry_layout(X86_64)
-    assert printed == f"{layout.argument_1} {layout.argument_4}"
+    assert printed == f"{layout.argument_2} {layout.argument_4}"
 
 
 def test_aarch64_has_all_of_it_in_the_registers() -> None:
     layout = entry_layout(AARCH64)
     # struct user_pt_regs: x0 to x30, sp, pc, pstate, of 64 bits each
-    assert (layout.argument_1, layout.argument_4, layout.compat_offset) == (8 * 1, 8 * 4, 8 * 33)
+    assert (layout.argument_2, layout.argument_4, layout.compat_offset) == (8 * 2, 8 * 4, 8 * 33)
     assert not layout.compat_in_task
 
 

@@ -5,9 +5,9 @@ from typing import Any, cast
 import pytest
 
 from pytest_seccomp.recorder import ebpf_programs, labels
-from pytest_seccomp.recorder.backends.ebpf import Recording
 from pytest_seccomp.recorder.ebpf_counts import SlotCounts
 from pytest_seccomp.recorder.ebpf_programs import MARKERS, RARE_LOST, UNFOLLOWED, bank_of, first_word
+from pytest_seccomp.recorder.ebpf_recording import Recording
 
 ARCH, SLOT, TEST = 0xC000003E, 2, labels.FIRST_TEST
 

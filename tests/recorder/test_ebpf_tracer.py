@@ -38,9 +38,9 @@ def followed(work: Callable[[], object]) -> None:
     pid = os.fork()
     if not pid:
         try:
-            calls.mark(ebpf_programs.bank_of(LABEL), 0)
+            calls.mark(LABEL, ebpf_programs.bank_of(LABEL))
             work()
-            calls.mark(ebpf_programs.bank_of(labels.HARNESS), 0)
+            calls.mark(labels.HARNESS, ebpf_programs.bank_of(labels.HARNESS))
         finally:
             os._exit(0)
     os.waitpid(pid, 0)
@@ -102,7 +102,7 @@ def test_nobody_else_is_followed(tracer: Tracer) -> None:
 def test_a_marker_of_a_bank_that_is_not_there_changes_nothing(tracer: Tracer) -> None:
     def work() -> None:
         for bank in (ebpf_programs.BANKS, 2**32, 2**63):
-            MarkedCalls(COOKIE).mark(bank, 0)
+            MarkedCalls(COOKIE).mark(LABEL, bank)
         unknown_calls(1, 7)
 
     followed(work)

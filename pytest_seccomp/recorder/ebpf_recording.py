@@ -1,0 +1,142 @@
+"""The recorder of the `ebpf` backend: it reads what the kernel has counted, and knows what is missing.
+
+Nobody waits for it but for every RING tests. It is told when a test has ended, and reads what was counted for it then.
+"""
+
+from __future__ import annotations
+
+import select
+
+from pytest_seccomp.recorder import labels
+from pytest_seccomp.recorder.ebpf_programs import RING
+
+TYPE_CHECKING = False  # of typing, which costs 4 ms
+if TYPE_CHECKING:
+    from pytest_seccomp.recorder import protocol
+    from pytest_seccomp.recorder.ebpf_counts import SlotCounts
+    from pytest_seccomp.recorder.ebpf_tracer import Tracer
+    from pytest_seccomp.recorder.process import Recorder
+
+_END_MS = 1000
+
+
+class Recording:
+    """One run, from the moment on in which pytest may be followed."""
+
+    def __init__(self, host: Recorder, tracer: Tracer, counts: SlotCounts) -> None:
+        self._host = host
+        self._tracer = tracer
+        self._counts = counts
+        self._missed_before = tracer.missed_runs()
+        self._test: int | None = None
+        self._unseen = False
+        self._to_finish = False
+
+    def run(self) -> None:
+        """Record until the session is over, or until pytest has ended."""
+        host = self._host
+        poll = select.poll()
+        poll.register(host.control, select.POLLIN)
+        if host.target.descriptor is not None:
+            poll.register(host.target.descriptor, select.POLLIN)
+        listening = True
+        while not host.target.gone():
+            poll.poll(host.target.wait_ms())
+            self._read_messages()
+            if host.closed and listening:
+                listening = False
+                poll.unregister(host.control)
+                poll.poll(_END_MS)  # a process that ends loses its descriptors first
+                if host.target.gone():
+                    break
+                self._take_all()
+                host.has_been_closed()
+            if host.has_no_more_to_do:
+                return
+        self._read_messages()
+        self._take_all()
+        host.target_has_ended()
+
+    def _read_messages(self) -> None:
+        if self._host.closed:
+            return
+        for message in self._host.receive():
+            try:
+                self._handle(message)
+            except OSError:
+                pass  # pytest has ended, and does not wait for the answer
+
+    def _handle(self, message: protocol.Message) -> None:
+        match message:
+            case ("marked", int(made), bool(waits)):
+                self._marked(made, waits=waits)
+            case ("finish",):
+                self._to_finish = True  # when it is known how many markers there were
+            case ("begin", int(base), *_):
+                self._take_test()
+                self._test = base
+                self._host.handle(message)
+            case ("end", *_):
+                self._take_test()
+                self._host.handle(message)
+            case ("collected",):
+                self._take(labels.COLLECTION)
+                self._host.handle(message)
+            case _:
+                self._host.handle(message)
+
+    def _marked(self, made: int, *, waits: bool) -> None:
+        """pytest says how many markers it has made. Children that speak for it make more."""
+        seen = self._counts.markers() >= made
+        if not seen and not self._unseen:
+            self._unseen = True
+            self._host.ledger.miss(None)
+        if waits:
+            # What was counted between a test's last reading and now, by a processor that was on its way
+            for label in range(labels.FIRST_TEST, labels.FIRST_TEST + RING * len(labels.PHASES)):
+                self._take(label, labels.HARNESS)
+            self._host.send(("seen", seen))
+        if self._to_finish:
+            self._finish()
+
+    def _finish(self) -> None:
+        self._to_finish = False
+        self._take_all()
+        reasons = []
+        if self._unseen:
+            reasons.append("marker calls were not seen: is there a filter in the tests that denies prctl(2)?")
+        if self._counts.lost:
+            reasons.append(
+                f"{self._counts.lost} calls with unusual numbers are not recorded: there are too many numbers"
+            )
+        if self._counts.unfollowed:
+            reasons.append(f"{self._counts.unfollowed} threads are not traced: there are too many at a time")
+        missed = self._tracer.missed_runs() - self._missed_before
+        if missed:
+            self._host.ledger.miss(None)
+            reasons.append(
+                f"{missed} times the kernel did not show a call, a fork or an end to the programs that count"
+            )
+        self._host.handle(("finish",), reasons)
+
+    def _take_all(self) -> None:
+        """Before the last lines are written."""
+        self._take_test()
+        self._take(labels.COLLECTION)
+        self._take(labels.HARNESS)
+
+    def _take_test(self) -> None:
+        """Before the line of a test is written."""
+        if self._test is not None:
+            for offset in range(len(labels.PHASES)):
+                self._take(self._test + offset)
+            self._test = None
+
+    def _take(self, label: int, counted_for: int | None = None) -> None:
+        counts, ledger = self._counts, self._host.ledger
+        lost, unfollowed = counts.lost, counts.unfollowed
+        counts.take(label, ledger.counts(label if counted_for is None else counted_for))
+        if counts.unfollowed != unfollowed:
+            ledger.miss(None)
+        elif counts.lost != lost:
+            ledger.miss(counts.lost - lost)
