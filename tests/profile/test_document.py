@@ -41,8 +41,8 @@ def test_what_is_no_json_is_refused(path: Path, content: bytes, message: str) ->
 def test_a_file_that_cannot_be_read_is_named(path: Path) -> None:
     with pytest.raises(SeccompError, match=r"cannot read .*/profile\.json: No such file or directory \(ENOENT\)"):
         read(path)
-    with pytest.raises(SeccompError, match=r"^/dev/zero is a device, which cannot be read as a profile: name a file$"):
-        read(Path("/dev/zero"))
+    with pytest.raises(SeccompError, match=r"^/dev/null is a device, which cannot be read as a profile: name a file$"):
+        read(Path("/dev/null"))
     with pytest.raises(SeccompError, match="is a directory, which cannot be read"):
         read(path.parent)
 
