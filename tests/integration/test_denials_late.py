@@ -131,6 +131,15 @@ def test_while_collecting(suite: Suite, options: tuple[str, ...]) -> None:
     assert "loading conftests and collecting" in finished.stdout
 
 
+def test_what_every_test_may_be_denied_may_be_denied_while_collecting_and_late(suite: Suite) -> None:
+    suite.write("pytest.ini", "[pytest]\nseccomp_expected_denials = socket bind\n")
+    suite.write("conftest.py", DENIED + "denied(number=BIND)\ndef pytest_sessionfinish(): denied()\n")
+    suite.write("test_one.py", "def test_one(): pass\n")
+    _, log = watched(suite, status=0)
+    assert log.places == {("", "collection", "bind"): 1, ("test_one", "late", "socket"): 1}
+    assert all(record["expected"] for record in log.records)
+
+
 def test_a_module_that_cannot_be_imported_does_not_hide_it(suite: Suite) -> None:
     suite.write("test_one.py", DENIED + "denied()\nimport no_such_module\n")
     _, log = watched(suite, status=2)

@@ -99,23 +99,27 @@ class DenialOwner:
         reasons = self.finish()
         found = self.gathered()
         found.reasons += [reason for reason in reasons if reason not in found.reasons]
-        verdict = self._verdict = self._judge(found)
-        status = pytest.ExitCode.TESTS_FAILED if verdict.fails else session.exitstatus
+        self._verdict = self._judge(found)
         if not self._announced and not found.denials:
-            self._ending = [f"no test was run: {self._place} is left as it was"]
-            status = session.exitstatus
+            self._ending = [f"no test was run: {self._place} is left as it was"]  # and pytest says why
         else:
-            try:
-                replaced = self._log.write(found)
-            except SeccompError as error:
-                self._ending = [f"NOT WRITTEN: {error}"]
-                status = pytest.ExitCode.TESTS_FAILED if verdict.fails else pytest.ExitCode.INTERNAL_ERROR
-            else:
-                others = f"{self._place} was written by another run meanwhile, which this one has replaced"
-                self._ending = [*([others] if replaced else []), f"written: {self._place}"]
-        if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-            session.exitstatus = status
+            status = self._write(found)
+            if self._verdict.fails:
+                status = pytest.ExitCode.TESTS_FAILED
+            if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) and status:
+                session.exitstatus = status
         self._withdraw()
+
+    def _write(self, found: Spooled) -> pytest.ExitCode:
+        """Write PATH; returns what that alone makes of a session."""
+        try:
+            replaced = self._log.write(found)
+        except SeccompError as error:
+            self._ending = [f"NOT WRITTEN: {error}"]
+            return pytest.ExitCode.INTERNAL_ERROR
+        others = f"{self._place} was written by another run meanwhile, which this one has replaced"
+        self._ending = [*([others] if replaced else []), f"written: {self._place}"]
+        return pytest.ExitCode.OK
 
     def gathered(self) -> Spooled:
         """What the watchers have written, when they have ended."""

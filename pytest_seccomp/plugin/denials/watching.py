@@ -47,10 +47,8 @@ class Watching:
         self._options = options
         self._watch = watch
         self._worker = worker
-        self._run = _Run()
+        self._run = _Run(judge=Judge(options.expected))
         self._phase: str | None = None
-        self._seen: list[Denied] = []
-        """What the watcher has told and nobody has judged yet."""
         self.denials: list[Denial] = []
         """Of the whole session, judged."""
         self.reasons: list[str] = []
@@ -89,9 +87,9 @@ class Watching:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: "pytest.CallInfo[None]"
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        denials = self._judge(call.when, item)
+        denials = self._judge(self._watch.sync(), call.when, item)
+        self._tell_phase()  # of a part of a test (subtests) it is not over, as the watcher takes it to be
         report = yield
-        # Of a part of a test (subtests) nobody knows yet what is to come
         asks = self._phase is None and asks_for_missing(call.when, report.outcome)
         missing = self._run.judge.missing if asks else ()
         self._run.reported = self._phase is None
@@ -100,12 +98,11 @@ class Watching:
 
     def settle(self) -> None:
         """What was denied after the last report, or before the first test, has no report that it could fail."""
-        self._judge(COLLECTION if self._run.nodeid is None else LATE, None)
+        self._judge(self._watch.sync(), self._between_tests, None)
 
     def finish(self) -> None:
         """The end of the session: all that has been denied is in the spool then."""
-        self._take(self._watch.finish())
-        self._judge_seen(COLLECTION if self._run.nodeid is None else LATE, None)
+        self._judge(self._watch.finish(), self._between_tests, None)
         self._watch.close_spool(self.reasons)
 
     @property
@@ -161,23 +158,15 @@ class Watching:
         if self._phase is not None:
             self._watch.phase(json.dumps(self._run.nodeid), self._phase, self._run.number)
 
-    def _sync(self) -> None:
-        self._take(self._watch.sync())
-        self._tell_phase()  # in the middle of one: the watcher takes a sync for its end
+    @property
+    def _between_tests(self) -> str:
+        return COLLECTION if self._run.nodeid is None else LATE
 
-    def _take(self, seen: Seen) -> None:
-        self._seen += seen.denials
+    def _judge(self, seen: Seen, phase: str, item: pytest.Item | None) -> list[Denial]:
+        """What has been seen, judged and written to the spool."""
         if not seen.complete:
             self.reasons += [reason for reason in seen.reasons if reason not in self.reasons]
-
-    def _judge(self, phase: str, item: pytest.Item | None) -> list[Denial]:
-        self._sync()
-        return self._judge_seen(phase, item)
-
-    def _judge_seen(self, phase: str, item: pytest.Item | None) -> list[Denial]:
-        """What has been seen, judged and written to the spool."""
-        seen, self._seen = self._seen, []
-        denials = [self._judge_one(one, phase, item) for one in seen]
+        denials = [self._judge_one(one, phase, item) for one in seen.denials]
         if denials:
             self._watch.write("".join(denial.format_spooled(self._worker) for denial in denials))
             self.denials += denials
