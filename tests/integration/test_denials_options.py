@@ -220,7 +220,7 @@ def test_a_worker_without_privilege_runs_no_test(suite: Suite, tmp_path: Path) -
     with Run(suite, *arguments, plugins=["xdist"]) as run:
         finished = run.finish(2)
         run.expect_nothing_left()
-    assert "failed" not in finished.stdout
+    assert "FAILED" not in finished.stdout
     assert "worker gw0: the kernel's log cannot be read: " in finished.stdout
 
 
