@@ -50,7 +50,9 @@ FOUR_PROCESSES = """
 def test_100_000_calls_in_four_processes(suite: Suite, options: tuple[str, ...], tests: int, each: int) -> None:
     suite.write("test_four.py", FOUR_PROCESSES.format(tests=tests, each=each))
     trace = suite.trace(AUDIT, *options, plugins=["xdist"])
-    assert [trace.test(f"test_four[{number}]").phase("call")["getppid"] for number in range(tests)] == [4 * each] * tests
+    assert [trace.test(f"test_four[{number}]").phase("call")["getppid"] for number in range(tests)] == [
+        4 * each
+    ] * tests
     assert without_futex(trace.test("test_empty").own) == {}
     assert (trace.complete, trace.run["lost"]) == (True, 0)
 
@@ -337,3 +339,32 @@ def test_without_a_session_of_its_own_processes_are_known_by_their_descent(suite
 def _expect_complete_but_for_others(trace: Trace) -> None:
     """Other tests have the same login, and are traced at the same time perhaps."""
     assert trace.complete or all("short-lived processes" in reason for reason in trace.run["reasons"]), trace.run
+
+
+UNDER_A_LISTENER = (
+    "import ctypes, os, sys; sys.path.append(sys.argv[1])\n"
+    "from pytest_seccomp.linux import raw, seccomp\n"
+    "from pytest_seccomp.linux.architecture import native\n"
+    "never = seccomp.load(seccomp.OFFSET_NUMBER) + seccomp.unless_equal(0x12345678, 1)\n"
+    "code = never + seccomp.verdict(seccomp.RET_USER_NOTIF) + seccomp.verdict(seccomp.RET_ALLOW)\n"
+    "program = ctypes.byref(seccomp.FilterProgram(code))\n"
+    "os.set_inheritable(raw.syscall('seccomp', native().seccomp, 1, seccomp.FLAG_NEW_LISTENER, program), True)\n"
+    "os.execvp(sys.argv[2], sys.argv[2:])"
+)
+
+
+@pytest.mark.needs("listener")
+def test_where_notify_does_not_work_it_is_taken_and_the_header_says_why(suite: Suite) -> None:
+    """As in a container whose runtime is a supervisor for a few calls of its own."""
+    package = str(Path(protocol.__file__).parents[2])
+    before = [sys.executable, "-I", "-c", UNDER_A_LISTENER, package]
+    suite.write("test_one.py", "import os\ndef test_one():\n    for _ in range(100): os.getppid()\n")
+    finished = suite.run("--seccomp-trace=out.ndjson", AUDIT.replace("audit", "notify"), before=before)
+    assert finished.status == pytest.ExitCode.USAGE_ERROR
+    assert "under another seccomp listener already" in finished.stderr
+    finished = suite.run("--seccomp-trace=out.ndjson", before=before).expect(0)
+    trace = finished.trace()
+    assert (trace.run["backend"], trace.complete) in {("audit", True), ("ebpf", True)}
+    assert trace.test("test_one").own == {"call": {"getppid": 100}}
+    if trace.run["backend"] == "audit":
+        assert "seccomp: backend notify does not work here: this process is under another" in finished.stdout
