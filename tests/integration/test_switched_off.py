@@ -31,7 +31,7 @@ def observing(suite: Suite) -> Suite:
                 "plugins": sorted(name for name, plugin in manager.list_name_plugin() if plugin and not name.isdigit()),
                 "environment": dict(os.environ),
                 "descriptors": len(os.listdir("/proc/self/fd")),
-                "status": [line for line in status if line.startswith(("Seccomp", "NoNewPrivs", "Sig"))],
+                "status": [line for line in status if line.startswith(("Seccomp", "NoNewPrivs", "SigB", "SigI", "SigC"))],
                 "threads": threading.active_count(),
                 "children": pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text(),
             }
