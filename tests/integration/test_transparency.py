@@ -63,7 +63,7 @@ def test_no_child_no_thread_no_signal(suite: Suite) -> None:
 
 
 OBSERVE = """
-    import faulthandler, gc, json, locale, logging, os, pathlib, resource, signal, socket, sys, threading
+    import faulthandler, gc, json, locale, logging, os, pathlib, re, resource, signal, socket, sys, threading
     import warnings
 
     def observe(request):
@@ -80,7 +80,7 @@ OBSERVE = """
             "path": sys.path,
             "cwd": os.getcwd(),
             "umask": status["Umask"],
-            "signals": {name: value for name, value in status.items() if name.startswith(("Sig", "Shd"))},
+            "signals": {name: value for name, value in status.items() if re.match("Sig[BCIP]|Shd", name)},
             "capabilities": {name: value for name, value in status.items() if name.startswith("Cap")},
             "handlers": [str(signal.getsignal(number)).partition(" at 0x")[0] for number in signal.valid_signals()],
             "timers": [signal.getitimer(number) for number in (0, 1, 2)],
