@@ -29,6 +29,16 @@ def settings(own=None, **others):
 def told(seen):
     return [(one.pid, one.syscall, one.action, one.count) for one in seen.denials]
 
+def noisy(sync):
+    def noisy_sync(self):
+        seen = sync(self)
+        if seen.reasons:
+            print(seen.reasons, file=sys.stderr)
+        return seen
+    return noisy_sync
+
+watch.Watch.sync, watch.Watch.finish = noisy(watch.Watch.sync), noisy(watch.Watch.finish)
+
 def pause():
     print("ready", flush=True)
     return sys.stdin.readline().strip()
@@ -70,6 +80,7 @@ class Program:
         """What it prints from its beginning to its end, in lines, without its pauses; it must end with this status."""
         out, error = self.process.communicate(timeout=60)
         assert self.process.returncode == status, f"status {self.process.returncode}\n{out}\n{error}"
+        print(error)  # why a sync was incomplete, where the test fails for it
         return self._lines + out.splitlines()
 
     def helpers(self) -> list[Process]:
