@@ -216,7 +216,10 @@ class Watcher:
             poll.register(self._target.descriptor, select.POLLIN)
             poll.poll(_END_MS)
         if not self._target.gone():
+            # Nobody asks any more, and at the end of the session nobody should have to wait for the spool
+            self._seen(last=True)
             self._reasons.append(watching.CLOSED)
+            self._close_spool()
             self._control.close()
 
     def _target_has_ended(self) -> None:

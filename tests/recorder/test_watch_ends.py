@@ -280,9 +280,9 @@ def test_who_keeps_watch_for_a_controller(spool: Path) -> None:
 def test_descriptors_that_the_code_under_test_closes(spool: Path) -> None:
     program = """
     w.phase('"t.py::a"', "call", 0)
+    denying.child()
     os.closerange(3, 4096)
     print(w.sync() == watch.Seen([], False, [watching.CLOSED]), w.alive)
-    denying.child()
     w.close()
     pause()
     """
@@ -290,10 +290,10 @@ def test_descriptors_that_the_code_under_test_closes(spool: Path) -> None:
         made.wait()
         connection = Path(f"/proc/{made.helpers()[0].pid}/fd/{CONTROL}")
         until("the watcher knows", lambda: not connection.is_symlink())
+        denial, last = spooled(spool)  # at once: nobody waits for it at the end of the session
         made.go_on()
         assert made.finish() == ["True False"]
         made.expect_nothing_left()
-    denial, last = spooled(spool)
     assert (denial["nodeid"], denial["phase"]) == ("t.py::a", "call")
     assert last["complete"] is False
     assert last["reasons"][0] == watching.CLOSED
