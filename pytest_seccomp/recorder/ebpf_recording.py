@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _END_MS = 1000
 
+_FINISH: protocol.Message = ("finish",)
+
 
 class Recording:
     """One run, from the moment on in which pytest may be followed."""
@@ -30,7 +32,8 @@ class Recording:
         self._missed_before = tracer.missed_runs()
         self._test: int | None = None
         self._unseen = False
-        self._to_finish = False
+        self._until_marked: list[protocol.Message] = []
+        """What is done when pytest says how many markers it has made: then it expects nothing more of this process."""
 
     def run(self) -> None:
         """Record until the session is over, or until pytest has ended."""
@@ -55,6 +58,9 @@ class Recording:
                 return
         self._read_messages()
         self._take_all()
+        for message in self._until_marked:
+            if message != _FINISH:  # it did not hear of its end: its files are not written
+                host.handle(message)
         host.target_has_ended()
 
     def _read_messages(self) -> None:
@@ -70,8 +76,8 @@ class Recording:
         match message:
             case ("marked", int(made), bool(waits)):
                 self._marked(made, waits=waits)
-            case ("finish",):
-                self._to_finish = True  # when it is known how many markers there were
+            case ("finish",) | ("merged",):
+                self._until_marked.append(message)
             case ("begin", int(base), *_):
                 self._take_test()
                 self._test = base
@@ -96,11 +102,14 @@ class Recording:
             for label in range(labels.FIRST_TEST, labels.FIRST_TEST + RING * len(labels.PHASES)):
                 self._take(label, labels.HARNESS)
             self._host.send(("seen", seen))
-        if self._to_finish:
-            self._finish()
+        waiting, self._until_marked = self._until_marked, []
+        for message in waiting:
+            if message == _FINISH:
+                self._finish()
+            else:
+                self._host.handle(message)
 
     def _finish(self) -> None:
-        self._to_finish = False
         self._take_all()
         reasons = []
         if self._unseen:
@@ -117,7 +126,7 @@ class Recording:
             reasons.append(
                 f"{missed} times the kernel did not show a call, a fork or an end to the programs that count"
             )
-        self._host.handle(("finish",), reasons)
+        self._host.handle(_FINISH, reasons)
 
     def _take_all(self) -> None:
         """Before the last lines are written."""

@@ -36,8 +36,8 @@ START = """
         for _ in range(count):
             call(number, nowhere)
 
-    def start(spool):
-        made = client.start(protocol.Settings("ebpf", notify.new_cookie(), os.getpid(), spool, "null", None))
+    def start(spool, salvage=None):
+        made = client.start(protocol.Settings("ebpf", notify.new_cookie(), os.getpid(), spool, "null", salvage))
         made.attach()
         return made
 
@@ -201,8 +201,23 @@ def nothing_is_attached(folder: Path) -> None:
     until("the end of the programs", lambda: not any(map(attached, links)))
 
 
+def test_the_recorder_is_not_taken_for_dead_when_it_has_done_its_work(tmp_path: Path) -> None:
+    program = """
+    connection.request("finish")
+    connection.send("merged")
+    import time; time.sleep(0.2)  # it could end now
+    connection.ring()
+    print(connection.alive and "done")
+    """
+    start = START.replace("start(sys.argv[1])", "start(sys.argv[1], ['/bin/false'])")
+    assert output(dedent(start) + dedent(program), tmp_path / "spool") == "done\n"
+    nothing_is_attached(tmp_path)
+
+
 def test_nothing_is_attached_after_the_session(tmp_path: Path) -> None:
-    spooled(tmp_path / "spool", 'connection.request("finish")\nconnection.send("merged")\nprint("done")')
+    spooled(
+        tmp_path / "spool", 'connection.request("finish")\nconnection.send("merged")\nconnection.ring()\nprint("done")'
+    )
     nothing_is_attached(tmp_path)
 
 

@@ -119,6 +119,14 @@ def test_markers_that_were_not_seen(recorded: Recorded) -> None:
     assert recorded.host.missed == [None]
 
 
+def test_the_recorder_does_not_end_before_the_last_message(recorded: Recorded) -> None:
+    recorded.finish()
+    recorded.tell("merged")
+    assert ("merged",) not in [message for message, _ in recorded.host.handled]
+    recorded.tell("marked", 0, False)
+    assert recorded.host.handled[-1] == (("merged",), [])
+
+
 def test_what_is_counted_after_a_test_was_read_is_nobody_elses(recorded: Recorded) -> None:
     recorded.tell("begin", TEST, '"a"', 0)
     recorded.tell("end", TEST, '"passed"')

@@ -3,6 +3,7 @@ load."""
 
 import errno
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +19,10 @@ from pytest_seccomp.recorder.backends import ebpf
 from pytest_seccomp.recorder.ebpf_counts import SlotCounts
 from pytest_seccomp.recorder.ebpf_tracer import Tracer, share
 
-COOKIE, SLOT, LABEL = 2**61 + 12345, 3, labels.FIRST_TEST + 1
+COOKIE = secrets.randbits(61)
+"""Of this process: the programs that other tests have loaded at the same time see its calls, too."""
+
+SLOT, LABEL = 3, labels.FIRST_TEST + 1
 
 UNKNOWN = 0x2000
 """From here on: numbers that no call has."""
