@@ -121,8 +121,8 @@ class SeccompLog:
             poll.poll(1000 * left)
             if any(record.process.pid == own and record.call.action == LOG for record in self.receive()):
                 raise BackendError(
-                    "this process is under a filter itself that has each of its calls logged: it was started by a pytest "
-                    "that is traced by the kernel's log",
+                    "this process is under a filter itself that has each of its calls logged: it was started by a "
+                    "pytest that is traced by the kernel's log",
                     "run it outside of that, or only the outer one traced and watched (--no-seccomp-trace and "
                     "--no-seccomp-deny-log switch the inner one off)",
                 )

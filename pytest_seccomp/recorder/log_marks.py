@@ -56,8 +56,8 @@ class Marks:
 
 
 def attach(calls: MarkedCalls, cookie: int, control: int, send: Callable[..., None]) -> Marks:
-    """Begin an audit session in the calling thread, and put it, with all that it starts from now on, under a filter that
-    has each call logged. Raises BackendError, with nothing changed but the session and no_new_privs."""
+    """Begin an audit session in the calling thread, and put it, with all that it starts from now on, under a filter
+    that has each call logged. Raises BackendError, with nothing changed but the session and no_new_privs."""
     from pytest_seccomp.linux import marked, process, seccomp
     from pytest_seccomp.recorder.session import own_session
 
@@ -75,5 +75,5 @@ def attach(calls: MarkedCalls, cookie: int, control: int, send: Callable[..., No
 def _explain(error: OSError) -> BackendError:
     reason = f"seccomp(2) is refused here ({error.strerror})"
     if error.errno in (errno.EPERM, errno.EACCES):
-        return BackendError(reason, "allow the system call seccomp in the profile of the container or sandbox around it")
+        return BackendError(reason, "allow the system call seccomp in the profile of the container around it")
     return BackendError(reason, "needs Linux 4.14 or newer with CONFIG_SECCOMP_FILTER")

@@ -71,8 +71,9 @@ class TracedProcesses:
             )
         if self._unknown:
             pid, comm = next(iter(self._unknown.items()))
+            number = len(self._unknown)
             found.append(
-                f"it is not known of {len(self._unknown)} short-lived processes, such as {pid} ({_text(comm)}), whether "
+                f"of short-lived processes ({number}, such as {pid}, {_text(comm)}) it is not known whether "
                 "the tests started them: without CAP_AUDIT_CONTROL the tests of a user who has logged in have no audit "
                 "session of their own"
             )

@@ -1,4 +1,4 @@
-"""Whole runs under the kmsg backend: what the kernel prints of them is nearly nothing, and they say how much is missing.
+"""Whole runs under the kmsg backend: nearly nothing is printed of them, and they say how much is missing.
 
 What it prints is shared with all that is logged on this machine: whatever depends on it is tried again.
 """

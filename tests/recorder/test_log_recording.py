@@ -1,4 +1,4 @@
-"""What the recorder makes of the kernel's log: a made-up one, in which everything can be lost, late, or somebody else's."""
+"""What the recorder makes of a kernel's log that is made up: in it all can be lost, late, or somebody else's."""
 
 import os
 import subprocess
@@ -335,7 +335,7 @@ def test_a_process_of_which_nobody_knows_whose_it_was(made_up: MadeUp, scope: No
     made_up.call(GETPID, 3, pid=999, comm=b"gone")
     assert finish(made_up) == ("finished", False, None, [])
     (reason,) = made_up.lines()[-1]["reasons"]
-    assert reason.startswith("it is not known of 1 short-lived processes, such as 999 (gone), whether the tests started")
+    assert reason.startswith("of short-lived processes (1, such as 999, gone) it is not known whether the tests")
 
 
 def test_a_pytest_that_ends_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
