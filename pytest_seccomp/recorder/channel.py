@@ -42,6 +42,11 @@ class Channel:
         self._take = take
         self._close_inherited = close_inherited
         self._log = open_log(source, ACTIONS.values())
+        try:
+            self._log.refuse_own_records()
+        except BackendError:
+            self._log.close()
+            raise
         self.source = source
         self.notes = self._log.notes
         self.descriptor = self._log.descriptor

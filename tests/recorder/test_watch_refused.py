@@ -64,3 +64,21 @@ def test_the_other_channel_is_taken_and_says_so(spool: Path) -> None:
     """
     lines = run(program, spool, watched=False, before=["unshare", "--net"])
     assert lines == ["kmsg", "not by audit", "lossy by nature"]
+
+
+@pytest.mark.needs("audit")
+def test_under_a_filter_that_has_each_call_logged(spool: Path) -> None:
+    """Reading the log would make more of it, without end."""
+    program = """
+    from pytest_seccomp.linux import seccomp
+    own = session.own_session()
+    seccomp.install(seccomp.verdict(seccomp.RET_LOG))
+    try:
+        watch.start(settings(own, sources=("audit",)))
+    except BackendError as error:
+        print(error.reason.partition(": it was")[0])
+    """
+    assert run(program, spool, watched=False) == [
+        "the kernel's log cannot be read: audit: this process is under a filter itself that has each of its calls "
+        "logged"
+    ]
