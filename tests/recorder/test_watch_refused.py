@@ -80,5 +80,6 @@ def test_under_a_filter_that_has_each_call_logged(spool: Path) -> None:
     """
     (reason,) = run(program, spool, watched=False)
     assert reason == (
-        "the kernel's log cannot be read: audit: this process is under a filter itself that has each of its calls logged"
+        "the kernel's log cannot be read: audit: this process is under a filter itself that has each of its "
+        "calls logged"
     )
