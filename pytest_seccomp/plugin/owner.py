@@ -166,9 +166,7 @@ class Owner:
         self.directory.remove()
 
     def pytest_report_header(self) -> list[str]:
-        return summary.header(
-            self.backend, self.notes, self._place(self._destination.path), append=self.options.append
-        )
+        return summary.header(self.backend, self.notes, self._place(self._destination.path), append=self.options.append)
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         self._told = True
