@@ -68,10 +68,6 @@ def test_loops_and_processes(suite: Suite) -> None:
         def test_posix_spawn():
             assert os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)[1] == 0
 
-        def test_exec_in_a_thread():
-            program = "import os, threading; threading.Thread(target=os.execv, args=('/bin/true', ['true'])).start()"
-            subprocess.run([sys.executable, "-I", "-S", "-c", program], check=True)
-
         def test_after():
             loop(7)
         """,
@@ -83,8 +79,23 @@ def test_loops_and_processes(suite: Suite) -> None:
         {"call": {"getppid": 2}},
     ]
     assert trace.test("test_fork").phase("call")["getppid"] == 300
-    assert trace.test("test_exec_in_a_thread").phase("call")["execve"] == 2
     assert trace.test("test_after").own == {"call": {"getppid": 7}}
+
+
+def test_exec_in_a_thread(suite: Suite) -> None:
+    """The thread goes on as the process, whose first thread ends at one call or another."""
+    suite.write(
+        "test_exec.py",
+        """
+        import subprocess, sys
+
+        def test_exec():
+            program = "import os, threading; threading.Thread(target=os.execv, args=('/bin/true', ['true'])).start()"
+            subprocess.run([sys.executable, "-I", "-S", "-c", program], check=True)
+        """,
+    )
+    calls = suite.trace(EBPF).test("test_exec").phase("call")
+    assert (calls["execve"], calls["exit_group"]) == (2, 1)
 
 
 def test_every_thread_counts(suite: Suite) -> None:

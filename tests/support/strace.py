@@ -39,6 +39,12 @@ class Call:
         result = re.search(r"\) += (\d+)$", self.text)
         return None if result is None else int(result[1])
 
+    @property
+    def restarted(self) -> bool:
+        """Whether a signal interrupted it, and it is made again. Where that is before seccomp's listener had received
+        it, strace sees two calls, and the listener one."""
+        return "= ? ERESTART" in self.text
+
 
 def read(log: Path) -> list[Call]:
     """The calls in a log."""
@@ -59,13 +65,13 @@ def read(log: Path) -> list[Call]:
     return calls
 
 
-def by_label(calls: list[Call]) -> dict[int, Counter[int]]:
+def by_label(calls: list[Call], *, restarted: bool = False) -> dict[int, Counter[int]]:
     """Calls by number between the markers of the first process, of itself and of all that it started after its first
-    marker: what it started before is no part of what is traced."""
+    marker: what it started before is no part of what is traced. With `restarted`, only calls that are made again."""
     counts: dict[int, Counter[int]] = {}
     for label, call in _labelled(calls):
         counts.setdefault(label, Counter())
-        if call.label is None:
+        if call.label is None and (call.restarted or not restarted):
             counts[label][call.number] += 1
     return counts
 
