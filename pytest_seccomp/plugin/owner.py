@@ -11,12 +11,11 @@ import pytest
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.plugin import summary
 from pytest_seccomp.plugin.options import Options
+from pytest_seccomp.plugin.workers import SPOOL_SECONDS
 from pytest_seccomp.recorder import salvage
 from pytest_seccomp.recorder.spools import SpoolDirectory
 from pytest_seccomp.trace.records import Run
 from pytest_seccomp.trace.store import Destination, Written, write_trace
-
-_SPOOL_SECONDS = 10.0
 
 
 class Owner:
@@ -116,8 +115,8 @@ class Owner:
     def _write(self, session: pytest.Session) -> None:
         reasons = self.finish_recording()
         reasons += [
-            f"{path.stem}: its recorder still writes after {_SPOOL_SECONDS:.0f} s"
-            for path in self.directory.wait_until_written(_SPOOL_SECONDS)
+            f"{path.stem}: its recorder still writes after {SPOOL_SECONDS:.0f} s"
+            for path in self.directory.wait_until_written(SPOOL_SECONDS)
         ]
         spools = self.directory.spools()
         if not spools and not reasons:

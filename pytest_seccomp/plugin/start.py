@@ -1,7 +1,5 @@
 """What this process is in the run: the only one, an xdist controller, or one of its workers."""
 
-import json
-import os
 import sys
 from collections.abc import Callable
 
@@ -11,7 +9,8 @@ from pytest_seccomp.errors import BackendError, SeccompError
 from pytest_seccomp.plugin.options import Options
 from pytest_seccomp.plugin.owner import Owner
 from pytest_seccomp.plugin.tracing import Tracing
-from pytest_seccomp.plugin.xdist import WORKER_VARIABLE, Assignment, Controller, Worker, distributes
+from pytest_seccomp.plugin.workers import distributes
+from pytest_seccomp.plugin.xdist import TASK, TraceController, start_worker
 from pytest_seccomp.recorder.settings import for_traced
 
 
@@ -34,15 +33,15 @@ def start(config: pytest.Config, *, traces: bool, watches: bool) -> None:
 def _start(config: pytest.Config) -> None:
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         raise SeccompError("a free-threaded Python cannot be traced: run it with PYTHON_GIL=1")
-    assignment = os.environ.pop(WORKER_VARIABLE, None)
+    assignment = TASK.assignment()
     if assignment is not None:
-        Worker.start(config, Assignment(**json.loads(assignment)))
+        start_worker(config, assignment)
         return
     options = Options.of(config)
     owner = Owner.start(config, options)
 
     def control(backend: str) -> None:
-        Controller.start(config, owner, backend)
+        TraceController.start(config, owner, backend)
 
     def trace(backend: str) -> None:
         tracing = Tracing.start(config, for_traced(backend, owner.directory))

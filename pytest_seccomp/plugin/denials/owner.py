@@ -11,13 +11,12 @@ from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.gate.verdict import SessionVerdict
 from pytest_seccomp.plugin.denials import summary
 from pytest_seccomp.plugin.denials.options import DenialOptions
+from pytest_seccomp.plugin.workers import SPOOL_SECONDS
 from pytest_seccomp.recorder import denial_salvage
 from pytest_seccomp.recorder.spools import SpoolDirectory
 from pytest_seccomp.recorder.watch import Watch
 from pytest_seccomp.trace.denials import Spooled
 from pytest_seccomp.trace.deny_log import DenyLog
-
-SPOOL_SECONDS = 10.0
 
 
 class DenialOwner:

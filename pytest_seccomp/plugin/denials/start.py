@@ -9,24 +9,42 @@ from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.plugin.denials.options import DenialOptions
 from pytest_seccomp.plugin.denials.owner import DenialOwner
 from pytest_seccomp.plugin.denials.watching import Watching
-from pytest_seccomp.plugin.denials.xdist import WORKER_VARIABLE, Assignment, Blind, DenialController, DenialWorker
-from pytest_seccomp.plugin.xdist import distributes
+from pytest_seccomp.plugin.workers import Assignment, Controller, Findings, Task, Unable, Worker, distributes
 from pytest_seccomp.recorder import denial_salvage
 from pytest_seccomp.recorder.session import own_session
 from pytest_seccomp.recorder.settings import own_cookie
-from pytest_seccomp.recorder.spools import SpoolDirectory
 from pytest_seccomp.recorder.watch import Watch
 from pytest_seccomp.recorder.watch import start as start_watch
 from pytest_seccomp.recorder.watching import Settings
 from pytest_seccomp.trace.denials import Spooled
 
+TASK = Task("seccomp-denials")
+
+
+class DenialController(Controller):
+    """Tells the owner of PATH what it learns of the workers, each of which has a watcher of its own."""
+
+    def __init__(self, owner: DenialOwner) -> None:
+        super().__init__(TASK, owner.directory)
+        self._owner = owner
+        owner.settle = self._settle
+        owner.finish = self.reasons
+
+    def noted(self, notes: list[str]) -> None:
+        self._owner.notes += [note for note in notes if note not in self._owner.notes]
+
+    def _settle(self) -> Spooled:
+        found = self._owner.gathered()
+        found.reasons += self.reasons()
+        return found
+
 
 def start(config: pytest.Config) -> None:
     """Register what `--seccomp-deny-log` asks for. To be called before this process comes under a filter of ours, which
     the watcher must not be under. Raises SeccompError."""
-    assignment = os.environ.pop(WORKER_VARIABLE, None)
+    assignment = TASK.assignment()
     if assignment is not None:
-        _start_worker(config, Assignment(**json.loads(assignment)))
+        _start_worker(config, assignment)
         return
     options = DenialOptions.of(config)
     owner = DenialOwner.start(config, options)
@@ -34,7 +52,7 @@ def start(config: pytest.Config) -> None:
     if distributes(config):
         # It watches nothing: it finds out that workers can, and writes PATH if this process is killed
         owner.has_begun(_watch(config, Settings(os.getpid(), None, own_cookie(), None, salvage=salvage)))
-        config.pluginmanager.register(DenialController(owner), "seccomp-denials-xdist-controller")
+        DenialController(owner).register(config)
         return
     spool = owner.directory.new_spool("pytest")
     watch = _watch(config, Settings(os.getpid(), own_session(), own_cookie(), spool, salvage=salvage))
@@ -55,24 +73,24 @@ def start(config: pytest.Config) -> None:
 
 
 def _start_worker(config: pytest.Config, assignment: Assignment) -> None:
-    name = os.environ["PYTEST_XDIST_WORKER"]
+    name = TASK.worker
     try:
         options = DenialOptions.of(config)
-        shared = SpoolDirectory.find(assignment.directory, assignment.token)
-        directory = shared or SpoolDirectory.create()
-        salvage = None
-        if shared is None:
-            config.add_cleanup(directory.remove)
-            salvage = denial_salvage.command(directory)
-        spool = directory.new_spool(name)
+        place = assignment.place(config)
+        salvage = None if place.shared else denial_salvage.command(place.directory)
+        spool = place.directory.new_spool(name)
         settings = Settings(os.getpid(), own_session(), own_cookie(), spool, json.dumps(name), salvage)
         watching = Watching(config, options, _watch(config, settings), name)
     except SeccompError as error:
-        config.pluginmanager.register(Blind(name, str(error)), "seccomp-denials-xdist-worker")
+        Unable(TASK, str(error)).register(config)
         return
+
+    def finish() -> Findings:
+        watching.finish()
+        return Findings(watching.reasons, watching.notes)
+
     config.pluginmanager.register(watching, "seccomp-denials")
-    worker = DenialWorker(watching, directory, shared=shared is not None)
-    config.pluginmanager.register(worker, "seccomp-denials-xdist-worker")
+    Worker(TASK, place, finish, watching.merged).register(config)
 
 
 def _watch(config: pytest.Config, settings: Settings) -> Watch:
