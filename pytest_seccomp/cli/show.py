@@ -10,8 +10,9 @@ from typing import Any
 from pytest_seccomp.cli.loading import Loaded, head_members, load, title
 from pytest_seccomp.cli.output import terminal_width, write_json, write_lines
 from pytest_seccomp.errors import TraceError
+from pytest_seccomp.trace.counts import PHASES
 from pytest_seccomp.trace.phases import PhaseSums, of_line
-from pytest_seccomp.trace.records import PHASES, Head, Line, Record, Untold
+from pytest_seccomp.trace.records import Head, Line, Record, Untold
 from pytest_seccomp.trace.table import number, table
 from pytest_seccomp.trace.words import PHASES_GIVE_WAY, by_count, calls_table
 

@@ -12,7 +12,8 @@ from pytest_seccomp.cli.output import terminal_width, write_json, write_lines
 from pytest_seccomp.cli.siblings import siblings
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.linux.syscalls import all_names, audit_arch_of, name_of
-from pytest_seccomp.trace.records import PHASES, Call, Head, Line, Untold
+from pytest_seccomp.trace.counts import PHASES, Call
+from pytest_seccomp.trace.records import Head, Line, Untold
 from pytest_seccomp.trace.table import number, table
 from pytest_seccomp.trace.wanted import Wanted
 from pytest_seccomp.trace.words import PHASES_GIVE_WAY, call_text, plural

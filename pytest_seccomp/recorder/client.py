@@ -6,8 +6,10 @@ carry the cookie.
 
 import errno
 import importlib
+import json
 import os
 import socket
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pytest_seccomp.errors import RecorderError
@@ -88,6 +90,24 @@ class Client:
                         self.ring()  # markers need no descriptor: the recorder finds the end of the connection
                     self.end = protocol.CLOSED
                 self.alive = False
+
+    def count_sandbox(
+        self,
+        label: int,
+        argv: Sequence[str],
+        policy: str | None,
+        counts: Mapping[int, int],
+        denied: Sequence[Mapping[str, object]],
+        *,
+        complete: bool,
+    ) -> None:
+        """Have what a sandboxed program has done under a label counted for it, and told of in the line of the test.
+
+        `policy` is in words. `counts` are of the calls that were made, by call as in `ledger.Counts`; the members of a
+        denial are those of a deny log, but for those that say whose it is. The recorder has to see none of this itself.
+        """
+        texts = (json.dumps(part) for part in (list(argv), policy, list(denied)))
+        self.send("sandbox", label, *texts, complete, dict(counts))
 
     def ring(self) -> None:
         """Have the recorder read its messages now."""

@@ -1,6 +1,6 @@
 """Counts by label, architecture and number, and the spool's lines that are made of them."""
 
-from pytest_seccomp.recorder.labels import COLLECTION, HARNESS, PHASES
+from pytest_seccomp.recorder.labels import COLLECTION, FIRST_TEST, HARNESS, PHASES
 from pytest_seccomp.recorder.spool import Spool
 
 Counts = dict[int, int]
@@ -16,7 +16,8 @@ class Ledger:
     """
 
     __slots__ = (
-        "_backend", "_by_label", "_collected", "_missed", "_open", "_spool", "_worker", "closed", "lost"
+        "_backend", "_by_label", "_collected", "_missed", "_open", "_reasons", "_sandboxes", "_spool", "_worker",
+        "closed", "lost",
     )  # fmt: skip
 
     def __init__(self, spool: Spool, worker: str, backend: str) -> None:
@@ -28,6 +29,10 @@ class Ledger:
         self._collected = False
         self._missed: dict[str, int | None] = {}
         """How many calls are missing, by the kind of the line."""
+        self._sandboxes: list[str] = []
+        """Of the open test, as its line has them."""
+        self._reasons: list[str] = []
+        """Why sandboxes have made the trace incomplete."""
         self.closed = False
         self.lost: int | None = 0
         """How many calls are known to be missing, None where that is not known."""
@@ -52,6 +57,27 @@ class Ledger:
         self.lost = _sum(self.lost, count)
         for kind in ("harness", *(("test",) if self._open else () if self._collected else ("collect",))):
             self._missed[kind] = _sum(self._missed.get(kind, 0), count)
+
+    def sandbox(self, label: int, argv: str, policy: str, denied: str, complete: bool, counts: Counts) -> None:
+        """What a sandboxed program has done under a label, besides what is counted for it otherwise. `argv`, `policy`
+        and `denied` are JSON values, as the line of a test has them."""
+        phase = label - self._open[0] if self._open is not None else -1
+        in_test = 0 <= phase < len(PHASES)
+        if not in_test and label >= FIRST_TEST:
+            label = HARNESS  # of a test whose line is written
+        mine = self.counts(label)
+        for call, count in counts.items():
+            mine[call] = mine.get(call, 0) + count
+        if in_test:
+            syscalls = ",".join([f"[{call >> 32},{_signed(call & 0xFFFFFFFF)},{n}]" for call, n in counts.items()])
+            self._sandboxes.append(
+                f'{{"argv":{argv},"policy":{policy},"phase":"{PHASES[phase]}","complete":{_json(complete)},'
+                f'"syscalls":[{syscalls}],"denied":{denied}}}'
+            )
+        if not complete:
+            self.lost = None
+            self._missed["test" if in_test else "collect" if label == COLLECTION else "harness"] = None
+            self._reasons.append(f"calls of a program in a sandbox may be missing: {argv}")
 
     def end(self, base: int, outcome: str) -> None:
         """The run of a test has ended; `outcome` is a JSON value."""
@@ -79,7 +105,7 @@ class Ledger:
         if self._spool.error:
             reasons.append(self._spool.error)
         complete = not reasons
-        told = unfinished + reasons
+        told = unfinished + self._reasons + reasons
         self._spool.write(
             f'{{"kind":"end","complete":{_json(not told)},"lost":{_json(self.lost)},"reasons":{_json_texts(told)}}}'
         )
@@ -107,12 +133,16 @@ class Ledger:
         base, nodeid, rerun = test
         phases = [(phase, self._by_label.pop(base + offset, {})) for offset, phase in enumerate(PHASES)]
         opening = f'"nodeid":{nodeid},"outcome":{outcome},"worker":{self._worker},"rerun":{rerun}'
-        self._write("test", opening, phases, complete=complete)
+        sandboxes, self._sandboxes = self._sandboxes, []
+        closing = f',"sandboxes":[{",".join(sandboxes)}]' if sandboxes else ""
+        self._write("test", opening, phases, closing, complete=complete)
 
     def _write_other(self, kind: str, phase: str, label: int, *, complete: bool) -> None:
         self._write(kind, f'"worker":{self._worker}', [(phase, self._by_label.pop(label, {}))], complete=complete)
 
-    def _write(self, kind: str, opening: str, phases: list[tuple[str, Counts]], *, complete: bool) -> None:
+    def _write(
+        self, kind: str, opening: str, phases: list[tuple[str, Counts]], closing: str = "", *, complete: bool
+    ) -> None:
         calls: dict[int, str] = {}
         for phase, counts in phases:
             for call, count in counts.items():
@@ -124,7 +154,7 @@ class Ledger:
         missed = self._missed.pop(kind, 0)
         self._spool.write(
             f'{{"kind":"{kind}",{opening},"backend":{self._backend},"complete":{_json(complete and missed == 0)},'
-            f'"lost":{_json(missed)},"syscalls":[{syscalls}]}}'
+            f'"lost":{_json(missed)},"syscalls":[{syscalls}]{closing}}}'
         )
 
 

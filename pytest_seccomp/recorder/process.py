@@ -156,6 +156,8 @@ class Recorder:
                 ledger.begin(base, nodeid, rerun)
             case ("end", int(base), str(outcome)):
                 ledger.end(base, outcome)
+            case ("sandbox", int(label), str(argv), str(policy), str(denied), bool(complete), dict(counts)):
+                ledger.sandbox(label, argv, policy, denied, complete, counts)
             case ("collected",):
                 ledger.collected()
             case ("finish",):

@@ -7,6 +7,9 @@ pytest to recorder                     when
 Settings                               first of all
 ("begin", base, nodeid, rerun)         a run of a test begins; base is its first label, the nodeid is JSON
 ("end", base, outcome)                 its outcome, JSON, is known
+("sandbox", label, argv, policy, denied, complete, counts)
+                                       what a sandboxed program has done in a phase, which ends or has ended; the texts
+                                       are JSON, counts are by call, as in the ledger
 ("collected",)                         collection is over
 ("finish",)                            the session is over: write all, answer ("finished", complete, lost, reasons)
 ("merged",)                            the session has its files: nothing is left to do when pytest ends

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_seccomp.linux.syscalls import audit_arch_of, identify
-from pytest_seccomp.trace.members import BOOL, INT, LIST, TEXT, TEXT_OR_NULL, natural, take
+from pytest_seccomp.trace.members import BOOL, INT, TEXT, TEXT_OR_NULL, natural, take, texts
 from pytest_seccomp.trace.reading import os_text, parse_object
 
 COLLECTION, SETUP, CALL, TEARDOWN, LATE = PHASES = ("collection", "setup", "call", "teardown", "late")
@@ -130,14 +130,6 @@ def _rest(members: Mapping[str, Any]) -> dict[str, Any]:
         "expected": take(members, "expected", BOOL),
         "notes": texts(members, "notes") if "notes" in members else (),
     }
-
-
-def texts(members: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """The member of that name, a list of texts; ValueError for others."""
-    found: list[Any] = take(members, name, LIST)
-    if not all(type(text) is str for text in found):
-        raise ValueError(f'"{name}" is a list of texts')
-    return tuple(found)
 
 
 @dataclass(slots=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_seccomp.errors import TraceError
-from pytest_seccomp.trace.denials import Denial, Spooled, texts
+from pytest_seccomp.trace.denials import Denial, Spooled
 from pytest_seccomp.trace.lock import locked
-from pytest_seccomp.trace.members import BOOL, take
+from pytest_seccomp.trace.members import BOOL, take, texts
 from pytest_seccomp.trace.place import Identity, Place, check_writable, lock_of
 from pytest_seccomp.trace.reading import os_text, parse_object, parsed_lines
 from pytest_seccomp.trace.replacement import replacing_one

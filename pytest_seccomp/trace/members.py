@@ -34,11 +34,24 @@ def natural(members: Mapping[str, Any], name: str) -> int:
 
 def entries(members: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     """The objects in the member `syscalls`."""
-    found: list[Any] = take(members, "syscalls", LIST)
+    return objects(members, "syscalls")
+
+
+def objects(members: Mapping[str, Any], name: str) -> Iterable[Mapping[str, Any]]:
+    """The objects in the member of that name, a list."""
+    found: list[Any] = take(members, name, LIST)
     for entry in found:
         if type(entry) is not dict:
-            raise ValueError(f'"syscalls" cannot hold {_shortened(entry)}')
+            raise ValueError(f'"{name}" cannot hold {_shortened(entry)}')
     return found
+
+
+def texts(members: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """The texts in the member of that name, a list."""
+    found: list[Any] = take(members, name, LIST)
+    if not all(type(text) is str for text in found):
+        raise ValueError(f'"{name}" is a list of texts')
+    return tuple(found)
 
 
 def _shortened(value: object) -> str:

@@ -3,7 +3,8 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from pytest_seccomp.trace.records import PHASES, Call, Line
+from pytest_seccomp.trace.counts import PHASES, Call
+from pytest_seccomp.trace.records import Line
 
 
 @dataclass(slots=True)

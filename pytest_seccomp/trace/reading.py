@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_seccomp.errors import TraceError
+from pytest_seccomp.trace.counts import PHASES, Call, Counts
 from pytest_seccomp.trace.members import TEXT, take
 from pytest_seccomp.trace.records import (
-    PHASES,
     TEST_OPENING,
-    Call,
-    Counts,
     Head,
     Line,
     NewerFormat,

@@ -7,7 +7,12 @@ A spool's line has numbers in place of names, and is written without spaces:
 
 Its calls are AUDIT_ARCH_* number, system call number, and counts by phase; `collection` and `harness` are the phases of
 the lines of that kind. The last line, `{"kind":"end","complete":true,"lost":0,"reasons":[]}`, proves that there are no
-more. A recorder can be killed and a disk can be full, so that any line may be torn: what can be read is kept, and the
+more. The line of a test that ran programs in sandboxes has one member more, of calls that are in `syscalls` as well:
+
+    "sandboxes":[{"argv":["curl"],"policy":null,"phase":"call","complete":true,"syscalls":[[3221225534,39,1]],
+     "denied":[]}]
+
+A recorder can be killed and a disk can be full, so that any line may be torn: what can be read is kept, and the
 trace is incomplete.
 
 As in `reading`, each distinct piece of text is parsed once.
@@ -20,9 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_seccomp.linux.syscalls import identify
-from pytest_seccomp.trace.members import BOOL, INT_OR_NULL, LIST, TEXT, natural, take
+from pytest_seccomp.trace.counts import PHASES, Call, Counts
+from pytest_seccomp.trace.members import BOOL, INT_OR_NULL, LIST, TEXT, natural, objects, take
 from pytest_seccomp.trace.reading import Remembered, exactly, os_text, parse_object, raw_decode
-from pytest_seccomp.trace.records import PHASES, Call, Counts, Head, Line
+from pytest_seccomp.trace.records import Head, Line
+from pytest_seccomp.trace.sandboxes import Sandbox
 
 _BUFFER = 1024 * 1024
 _TEST_OPENING = '{"kind":"test","nodeid":'
@@ -145,7 +152,8 @@ class SpoolParser:
             counts = _counts_of(head.kind, phases)
             if counts.count:
                 calls.append((self._calls[f"{audit_arch},{number}"], counts))
-        return Line(head, nodeid, calls)
+        sandboxes = objects(members, "sandboxes") if head.kind == "test" and "sandboxes" in members else ()
+        return Line(head, nodeid, calls, [Sandbox.from_spooled(entry) for entry in sandboxes])
 
 
 def _order(entry: tuple[Call, Counts]) -> tuple[str, int]:

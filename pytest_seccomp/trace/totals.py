@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pytest_seccomp.trace.records import Call, Line, Record, Run, Untold
+from pytest_seccomp.trace.counts import Call
+from pytest_seccomp.trace.records import Line, Record, Run, Untold
 
 
 @dataclass(slots=True)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pytest_seccomp.trace.records import PHASES, Record
+from pytest_seccomp.trace.counts import PHASES
+from pytest_seccomp.trace.records import Record
 from pytest_seccomp.trace.table import number, table
 from pytest_seccomp.trace.totals import Figures
 

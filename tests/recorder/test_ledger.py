@@ -209,3 +209,66 @@ def test_a_line_that_was_not_written_is_a_reason(path: Path, fitting: int) -> No
     assert Ledger(FullAfter(str(path), fitting), "null", '"notify"').close(reasons) is False
     assert reasons == ["disk full"]
     assert len(lines(path)) == fitting
+
+
+def test_what_a_sandbox_did_is_counted_and_told_of_to_the_letter(ledger: Ledger, path: Path) -> None:
+    ledger.begin(BASE, '"t.py::a"', 0)
+    ledger.counts(BASE + labels.CALL)[GETPID] = 1000
+    ledger.sandbox(BASE + labels.CALL, '["id","-u"]', "null", "[]", True, {GETPID: 1, EXIT_I386: 2})
+    ledger.end(BASE, '"passed"')
+    ledger.begin(labels.next_base(BASE), '"t.py::b"', 0)
+    ledger.end(labels.next_base(BASE), '"passed"')
+    first, second = path.read_text(encoding="ascii").splitlines()
+    assert first == (
+        '{"kind":"test","nodeid":"t.py::a","outcome":"passed","worker":"gw0","rerun":0,"backend":"notify",'
+        '"complete":true,"lost":0,"syscalls":[[3221225534,39,{"call":1001}],[1073741827,1,{"call":2}]],'
+        '"sandboxes":[{"argv":["id","-u"],"policy":null,"phase":"call","complete":true,'
+        '"syscalls":[[3221225534,39,1],[1073741827,1,2]],"denied":[]}]}'
+    )
+    assert "sandboxes" not in second
+
+
+def test_each_phase_of_a_sandbox_is_an_entry(ledger: Ledger, path: Path) -> None:
+    ledger.begin(BASE, '"a"', 0)
+    for offset in (labels.SETUP, labels.SHARED):
+        ledger.sandbox(BASE + offset, '["x"]', '"deny @internet"', "[]", True, {GETPID: offset + 1})
+    ledger.end(BASE, '"passed"')
+    (line,) = lines(path)
+    assert [(entry["phase"], entry["policy"]) for entry in line["sandboxes"]] == [
+        ("setup", "deny @internet"),
+        ("shared", "deny @internet"),
+    ]
+    assert line["syscalls"] == [[X86_64.audit_arch, 39, {"setup": 1, "shared": 4}]]
+
+
+@pytest.mark.parametrize("label", [labels.HARNESS, BASE])
+def test_a_sandbox_outside_of_a_test_counts_for_what_surrounds_it(ledger: Ledger, path: Path, label: int) -> None:
+    """Also where its test has ended meanwhile."""
+    ledger.begin(BASE, '"a"', 0)
+    ledger.end(BASE, '"passed"')
+    ledger.sandbox(label, '["x"]', "null", "[]", True, {GETPID: 5})
+    assert ledger.close([]) is True
+    test, _, harness, _ = lines(path)
+    assert test["syscalls"] == []
+    assert harness["syscalls"] == [[X86_64.audit_arch, 39, {"harness": 5}]]
+    assert "sandboxes" not in harness
+
+
+def test_a_sandbox_while_collecting(ledger: Ledger, path: Path) -> None:
+    ledger.sandbox(labels.COLLECTION, '["x"]', "null", "[]", True, {GETPID: 5})
+    ledger.collected()
+    assert lines(path)[0]["syscalls"] == [[X86_64.audit_arch, 39, {"collection": 5}]]
+
+
+def test_a_sandbox_that_was_not_seen_in_full_makes_its_test_incomplete(ledger: Ledger, path: Path) -> None:
+    for base, complete in ((BASE, False), (labels.next_base(BASE), True)):
+        ledger.begin(base, '"a"', 0)
+        ledger.sandbox(base + labels.CALL, '["curl"]', "null", "[]", complete, {GETPID: 1})
+        ledger.end(base, '"passed"')
+    assert ledger.close([]) is True
+    first, second, _, harness, end = lines(path)
+    assert (first["complete"], first["lost"], first["sandboxes"][0]["complete"]) == (False, None, False)
+    assert (second["complete"], second["lost"]) == (True, 0)
+    assert harness["complete"] is True
+    assert (end["complete"], end["lost"]) == (False, None)
+    assert end["reasons"] == ['calls of a program in a sandbox may be missing: ["curl"]']

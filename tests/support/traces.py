@@ -109,7 +109,20 @@ def final_line(spooled: Members) -> Members:
             entries.append(entry)
     entries.sort(key=lambda entry: (entry["arch"], entry["syscall"]))
     line = {**spooled, "syscalls": entries}
-    return {**line, "sandboxes": []} if spooled["kind"] == "test" else line
+    if spooled["kind"] != "test":
+        return line
+    line.pop("sandboxes", None)
+    return {**line, "sandboxes": [final_sandbox(sandbox) for sandbox in spooled.get("sandboxes", ())]}
+
+
+def final_sandbox(spooled: Members) -> Members:
+    """What becomes of an entry of `sandboxes`."""
+    entries = []
+    for audit_arch, number, count in spooled["syscalls"]:
+        arch, name = NAMES[audit_arch, number]
+        entries.append({"syscall": number, "name": name, "arch": arch, "count": count})
+    entries.sort(key=lambda entry: (entry["arch"], entry["syscall"]))
+    return {**spooled, "syscalls": entries}
 
 
 def trace_of(lines: Iterable[Members], complete: bool = True) -> list[Members]:
@@ -154,17 +167,45 @@ heads = st.fixed_dictionaries(
 )
 
 
+DENIED: Members = {
+    "syscall": 41,
+    "name": "socket",
+    "arch": "x86_64",
+    "count": 2,
+    "action": "errno",
+    "errno": "EPERM",
+    "pid": 4711,
+    "comm": "curl",
+    "exe": "/usr/bin/curl",
+    "args": [2, 1, 0, 0, 0, 0],
+}
+"""A denial in a sandbox."""
+
+sandboxes = st.fixed_dictionaries(
+    {
+        "argv": st.lists(st.text(max_size=5), min_size=1, max_size=3),
+        "policy": st.none() | st.text(max_size=20),
+        "phase": st.sampled_from(PHASES),
+        "complete": st.booleans(),
+        "syscalls": st.dictionaries(calls, counts, max_size=3).map(lambda made: [[*call, made[call]] for call in made]),
+        "denied": st.lists(st.just(DENIED), max_size=1),
+    }
+).map(lambda entry: {name: entry[name] for name in ("argv", "policy", "phase", "complete", "syscalls", "denied")})
+
+
 @st.composite
 def spooled_tests(draw: st.DrawFn) -> Members:
     """Any line that a recorder can write for a test."""
     phases = st.dictionaries(st.sampled_from(PHASES), counts, min_size=1)
     syscalls = draw(st.dictionaries(calls, phases, max_size=5))
+    ran = draw(st.just([]) | st.lists(sandboxes, max_size=2))
     return spooled_test(
         draw(nodeids),
         [[*call, by_phase] for call, by_phase in syscalls.items()],
         outcome=draw(st.sampled_from(["passed", "failed", "skipped", None])),
         rerun=draw(st.integers(0, 2)),
         **draw(heads),
+        **({"sandboxes": ran} if ran else {}),
     )
 
 

@@ -25,7 +25,8 @@ def plain(text: str) -> Line:
 
 def members(line: Line) -> tuple[Any, ...]:
     """All of a line, for comparing."""
-    return line.head, line.nodeid, [(call.key, call.name, counts.count, counts.phases) for call, counts in line.calls]
+    calls = [(call.key, call.name, counts.count, counts.phases) for call, counts in line.calls]
+    return line.head, line.nodeid, calls, line.sandboxes
 
 
 @given(lines)

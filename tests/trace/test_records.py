@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from traces import PHASES, final_line, lines, run
 
-from pytest_seccomp.trace.records import Call, Counts, Head, Line, Record, Run, Untold
+from pytest_seccomp.trace.counts import Call, Counts
+from pytest_seccomp.trace.records import Head, Line, Record, Run, Untold
 
 counts = st.integers(0, 10**12)
 RECORD = {"syscall": 0, "name": "read", "count": 9, "arch": "x86_64", "tests": 2, "collection": 4}
