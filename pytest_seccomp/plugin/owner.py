@@ -3,7 +3,7 @@
 import os
 import platform
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.plugin import summary
 from pytest_seccomp.plugin.options import Options
+from pytest_seccomp.plugin.session_owner import SessionOwner
 from pytest_seccomp.plugin.workers import SPOOL_SECONDS
 from pytest_seccomp.recorder import salvage
 from pytest_seccomp.recorder.spools import SpoolDirectory
@@ -18,35 +19,26 @@ from pytest_seccomp.trace.records import Run
 from pytest_seccomp.trace.store import Destination, Written, write_trace
 
 
-class Owner:
+class Owner(SessionOwner):
     """Collects what the recorders wrote and merges it into PATH.
 
-    `finish_recording` ends the recording and returns the reasons for the trace to be incomplete; `merged` tells who
-    would merge in our place that there is nothing left to do.
+    `finish_recording` ends the recording and returns the reasons for the trace to be incomplete.
     """
 
     def __init__(
         self, config: pytest.Config, options: Options, destination: Destination, directory: SpoolDirectory
     ) -> None:
+        super().__init__(config, directory)
         self.options = options
-        self._config = config
-        self.directory = directory
         self.backend = options.backend
-        self.notes: list[str] = []
-        """What the user should know of the backend before anything runs."""
         self.workers = 0
         self.finish_recording: Callable[[], list[str]] = list
-        self.merged: Callable[[], None] = lambda: None
         self._destination = destination
         self._written: Written | None = None
         self._unwritten: list[str] = []
         """Why there is no trace, and what the user can do."""
-        self._announced = False
         self._cut_short: str | None = None
         """That the session did not come to its end: no call is lost, but tests that were to be run are missing."""
-        self._process = os.getpid()
-        self._begun = False
-        self._told = False
 
     @classmethod
     def start(cls, config: pytest.Config, options: Options) -> "Owner":
@@ -77,23 +69,8 @@ class Owner:
         run = run or self._run(None, [])
         salvage.describe(self.directory, self._destination, run, append=self.options.append)
 
-    def clean_up(self) -> None:
-        """Leave nothing behind, also where the session did not begin."""
-        if not self._is_the_owner():
-            return
-        if not self._told:
-            self._tell_on_stderr()
-        if self._begun and self._written is None:
-            return  # kept, or broken off: then it is merged, as for a killed session, when this process has ended
-        self.merged()
-        self.directory.remove()
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionstart(self) -> None:
-        self._begun = True
-
-    def pytest_runtest_logstart(self) -> None:
-        self._announced = True
+    def _is_settled(self) -> bool:
+        return self._written is not None
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         # Of other types, pytest's and xdist's own, is what an option asked for: --stepwise, -x with xdist
@@ -103,16 +80,7 @@ class Owner:
     def pytest_internalerror(self) -> None:
         self._cut_short = "the session was broken off by an error in pytest or a plugin"
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
-        """After the part of all other plugins, also where one of them fails."""
-        try:
-            return (yield)
-        finally:
-            if self._is_the_owner():
-                self._write(session)
-
-    def _write(self, session: pytest.Session) -> None:
+    def _end(self, session: pytest.Session) -> None:
         reasons = self.finish_recording()
         reasons += [
             f"{path.stem}: its recorder still writes after {SPOOL_SECONDS:.0f} s"
@@ -160,7 +128,6 @@ class Owner:
         self._unwritten = [error, "What was recorded is kept. This makes a trace of it:", f"  {command}"]
 
     def _withdraw(self) -> None:
-        # Now, not when pytest ends: killed in between, it would leave it behind, or be merged a second time
         salvage.withdraw(self.directory)
         self.directory.remove()
 
@@ -174,22 +141,12 @@ class Owner:
         elif self._written is not None:
             summary.written(terminalreporter, self.backend, self._written, self._place)
 
-    def _is_the_owner(self) -> bool:
-        """Not a forked child, in which a test came back into pytest (sys.exit() does that)."""
-        return os.getpid() == self._process
-
     def _tell_on_stderr(self) -> None:
-        """What must be said where there is no terminal plugin, or where it did not come to its summary."""
         lines = self._unwritten
         if self._written is not None and not self._written.complete:
             lines = [f"the trace in {self._place(self._written.path)} is incomplete:", *self._written.reasons]
         for line in lines:
             print(f"pytest-seccomp: {line}", file=sys.stderr)
-
-    def _place(self, path: Path) -> str:
-        """A path as pytest shows paths: from where it was started, if it lies below."""
-        start = self._config.invocation_params.dir
-        return str(path.relative_to(start) if path.is_relative_to(start) else path)
 
     def _run(self, exit_status: int | None, reasons: list[str]) -> Run:
         namespace = self._config.known_args_namespace

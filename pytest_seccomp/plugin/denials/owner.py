@@ -1,6 +1,5 @@
 """The session that owns PATH: it gathers what was denied, fails for it, writes it down and tells the user."""
 
-import os
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -11,6 +10,7 @@ from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.gate.verdict import SessionVerdict
 from pytest_seccomp.plugin.denials import summary
 from pytest_seccomp.plugin.denials.options import DenialOptions
+from pytest_seccomp.plugin.session_owner import SessionOwner
 from pytest_seccomp.plugin.workers import SPOOL_SECONDS
 from pytest_seccomp.recorder import denial_salvage
 from pytest_seccomp.recorder.spools import SpoolDirectory
@@ -19,7 +19,7 @@ from pytest_seccomp.trace.denials import Spooled
 from pytest_seccomp.trace.deny_log import DenyLog
 
 
-class DenialOwner:
+class DenialOwner(SessionOwner):
     """Judges the session and writes PATH.
 
     `settle` is called when the tests are over, and returns all that has been denied so far; `finish` at the very end:
@@ -27,23 +27,15 @@ class DenialOwner:
     """
 
     def __init__(self, config: pytest.Config, options: DenialOptions, log: DenyLog, directory: SpoolDirectory) -> None:
+        super().__init__(config, directory)
         self.options = options
-        self.directory = directory
         self.settle: Callable[[], Spooled] = Spooled
         self.finish: Callable[[], list[str]] = list
-        self.merged: Callable[[], None] = lambda: None
-        self._config = config
         self._log = log
         self._source = ""
-        self.notes: list[str] = []
-        """What a user should know of how it is watched."""
         self._notes_told = 0
         self._verdict: SessionVerdict | None = None
         self._ending: list[str] = []
-        self._announced = False
-        self._told = False
-        self._begun = False
-        self._process = os.getpid()
 
     @classmethod
     def start(cls, config: pytest.Config, options: DenialOptions) -> "DenialOwner":
@@ -60,22 +52,8 @@ class DenialOwner:
         """A watcher is there: it writes PATH from now on if this process is killed."""
         self._source, self.merged = watch.source, watch.merged
 
-    def clean_up(self) -> None:
-        """Leave nothing behind, also where the session did not begin."""
-        if not self._is_the_owner():
-            return
-        if self._verdict is not None and not self._told:
-            self._tell_on_stderr(self._verdict)
-        if self._begun and self._verdict is None:
-            return  # broken off: what was denied is written, as for a killed session, when this process has ended
-        self._withdraw()
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionstart(self) -> None:
-        self._begun = True
-
-    def pytest_runtest_logstart(self) -> None:
-        self._announced = True
+    def _is_settled(self) -> bool:
+        return self._verdict is not None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -85,22 +63,13 @@ class DenialOwner:
             session.testsfailed += 1
         return result
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
-        """After the part of all other plugins, also where one of them fails."""
-        try:
-            return (yield)
-        finally:
-            if self._is_the_owner():
-                self._end(session)
-
     def _end(self, session: pytest.Session) -> None:
         reasons = self.finish()
         found = self.gathered()
         found.reasons += [reason for reason in reasons if reason not in found.reasons]
         self._verdict = self._judge(found)
         if not self._announced and not found.denials:
-            self._ending = [f"no test was run: {self._place} is left as it was"]  # and pytest says why
+            self._ending = [f"no test was run: {self._place(self._log.path)} is left as it was"]  # and pytest says why
         else:
             status = self._write(found)
             if self._verdict.fails:
@@ -108,6 +77,7 @@ class DenialOwner:
             if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) and status:
                 session.exitstatus = status
         self._withdraw()
+        self.merged()
 
     def _write(self, found: Spooled) -> pytest.ExitCode:
         """Write PATH; returns what that alone makes of a session."""
@@ -116,8 +86,9 @@ class DenialOwner:
         except SeccompError as error:
             self._ending = [f"NOT WRITTEN: {error}"]
             return pytest.ExitCode.INTERNAL_ERROR
-        others = f"{self._place} was written by another run meanwhile, which this one has replaced"
-        self._ending = [*([others] if replaced else []), f"written: {self._place}"]
+        place = self._place(self._log.path)
+        others = f"{place} was written by another run meanwhile, which this one has replaced"
+        self._ending = [*([others] if replaced else []), f"written: {place}"]
         return pytest.ExitCode.OK
 
     def gathered(self) -> Spooled:
@@ -131,14 +102,12 @@ class DenialOwner:
         return SessionVerdict(self.options.mode, found.denials, found.reasons)
 
     def _withdraw(self) -> None:
-        # Now, not when pytest ends: killed in between, it would leave it behind, or be written a second time
         denial_salvage.withdraw(self.directory)
-        self.merged()
         self.directory.remove()
 
     def pytest_report_header(self) -> list[str]:
         self._notes_told = len(self.notes)
-        return summary.header(self._source, self.notes, self._place, self.options.mode)
+        return summary.header(self._source, self.notes, self._place(self._log.path), self.options.mode)
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         self._told = True
@@ -150,20 +119,12 @@ class DenialOwner:
         ending = [*self.notes[self._notes_told :], *self._ending]  # the notes of workers come last
         summary.section(terminalreporter, verdict, self._source, ending, others)
 
-    def _tell_on_stderr(self, verdict: SessionVerdict) -> None:
-        """What must be said where there is no terminal plugin, or where it did not come to its summary."""
+    def _tell_on_stderr(self) -> None:
+        verdict = self._verdict
+        if verdict is None:
+            return
         lines = [f"incomplete: {reason}" for reason in verdict.reasons]
         if verdict.unexpected:
-            lines.append(f"{len(verdict.unexpected)} unexpected denials: see {self._place}")
+            lines.append(f"{len(verdict.unexpected)} unexpected denials: see {self._place(self._log.path)}")
         for line in lines:
             print(f"pytest-seccomp: {line}", file=sys.stderr)
-
-    def _is_the_owner(self) -> bool:
-        """Not a forked child, in which a test came back into pytest (sys.exit() does that)."""
-        return os.getpid() == self._process
-
-    @property
-    def _place(self) -> str:
-        """PATH as pytest shows paths: from where it was started, if it lies below."""
-        path, start = self._log.path, self._config.invocation_params.dir
-        return str(path.relative_to(start) if path.is_relative_to(start) else path)
