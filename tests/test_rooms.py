@@ -14,7 +14,7 @@ import pytest_seccomp
 PACKAGE = Path(pytest_seccomp.__file__).parent
 
 # From the bottom up: a room imports from itself and from rooms before it. "" is the package's own __init__.py.
-ROOMS = ("", "errors", "linux", "trace", "profile", "recorder", "gate", "plugin", "cli", "__main__")
+ROOMS = ("", "errors", "linux", "trace", "profile", "recorder", "sandbox", "gate", "plugin", "cli", "__main__")
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 every_file = pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
@@ -81,7 +81,7 @@ def test_ctypes_is_imported_in_linux_only(path: Path) -> None:
         assert imports_of(path, "ctypes") == []
 
 
-@pytest.mark.parametrize("room", ["linux", "trace", "profile", "recorder", "gate"])
+@pytest.mark.parametrize("room", ["linux", "trace", "profile", "recorder", "sandbox", "gate"])
 def test_pytest_is_imported_by_the_plugin_and_the_commands_only(room: str) -> None:
     wrong = {
         name_of(path): found

@@ -48,6 +48,7 @@ class NativeArchitecture(Architecture):
         "recvmsg",
         "seccomp",
         "sendmsg",
+        "tgkill",
     )
 
     pidfd_send_signal = 424
@@ -71,6 +72,7 @@ class NativeArchitecture(Architecture):
         recvmsg: int,
         seccomp: int,
         sendmsg: int,
+        tgkill: int,
     ) -> None:
         super().__init__(name, audit_arch)
         self.bpf = bpf
@@ -83,6 +85,7 @@ class NativeArchitecture(Architecture):
         self.recvmsg = recvmsg
         self.seccomp = seccomp
         self.sendmsg = sendmsg
+        self.tgkill = tgkill
 
 
 def _generic(name: str, audit_arch: int) -> NativeArchitecture:
@@ -100,6 +103,7 @@ def _generic(name: str, audit_arch: int) -> NativeArchitecture:
         recvmsg=212,
         seccomp=277,
         sendmsg=211,
+        tgkill=131,
     )
 
 
@@ -116,6 +120,7 @@ X86_64 = NativeArchitecture(
     recvmsg=47,
     seccomp=317,
     sendmsg=46,
+    tgkill=234,
 )
 AARCH64 = _generic("aarch64", 183 | _64BIT | _LITTLE_ENDIAN)
 RISCV64 = _generic("riscv64", 243 | _64BIT | _LITTLE_ENDIAN)

@@ -1,0 +1,89 @@
+"""The registers of a thread that has been stopped where it comes out of a system call: whether it is a certain call,
+and what to change so that it makes the call again, with another sixth argument.
+
+Pure. A stopped thread's registers are a list of 64-bit words here, in the order of struct user_regs_struct (x86-64,
+riscv64) or struct user_pt_regs (aarch64). The call is one that a supervisor has answered with ERESTARTNOINTR, or that
+an interruption has ended with ERESTARTSYS: errors that ask the kernel to have the call made again, and that no program
+sees. What kernels do with them differs, see the two classes.
+
+Sources: arch/x86/include/asm/user_64.h, syscall.h and kernel/signal.c; arch/arm64/include/uapi/asm/ptrace.h and
+kernel/signal.c; arch/riscv/include/uapi/asm/ptrace.h and kernel/signal.c.
+"""
+
+from collections.abc import Sequence
+
+from pytest_seccomp.linux.architecture import AARCH64, I386, RISCV64, X86_64
+from pytest_seccomp.linux.waiting import WaitingCall
+
+ERESTARTSYS = 512
+ERESTARTNOINTR = 513
+"""Errors of the kernel's own (include/linux/errno.h)."""
+
+_HALF = 0xFFFFFFFF
+
+# Of struct user_regs_struct of x86-64
+_RAX = 10
+_ORIG_RAX = 15
+_RIP = 16
+_LENGTH_OF_A_CALL = 2
+"""In bytes, of `syscall` and `int $0x80`. After `sysenter`, too, the kernel returns behind an `int $0x80` (vDSO)."""
+
+
+class Rewinding:
+    """On x86-64 the kernel puts a thread back onto its call after all stops, as the last thing; so we do it here. It
+    would not do it for a call with the number -1, and a program under a filter can make such a call, too."""
+
+    def __init__(self, *arguments: int) -> None:
+        self._arguments = arguments
+        self.sixth = arguments[5]
+        """The register of the sixth argument."""
+
+    def is_at(self, call: WaitingCall, registers: Sequence[int]) -> bool:
+        """Whether the thread comes out of this call, which was not made."""
+        return (
+            registers[_RAX] & _HALF in (-ERESTARTSYS & _HALF, -ERESTARTNOINTR & _HALF)
+            and registers[_ORIG_RAX] & _HALF == call.number
+            and registers[_RIP] == call.pointer
+            and tuple(registers[at] for at in self._arguments) == call.arguments
+        )
+
+    def again(self, registers: Sequence[int], sixth: int) -> dict[int, int]:
+        """What to change so that the thread makes its call again, with that sixth argument."""
+        return {
+            self.sixth: sixth,
+            _RAX: registers[_ORIG_RAX],
+            _RIP: registers[_RIP] - _LENGTH_OF_A_CALL,
+            _ORIG_RAX: 2**64 - 1,  # it comes out of no call any more: nothing for the kernel to put back
+        }
+
+
+class Rewound:
+    """On other machines the kernel has put the thread back before it stops."""
+
+    def __init__(self, *arguments: int, number: int, pointer: int) -> None:
+        self._arguments = arguments
+        self._number = number
+        self._pointer = pointer
+        self.sixth = arguments[5]
+        """The register of the sixth argument."""
+
+    def is_at(self, call: WaitingCall, registers: Sequence[int]) -> bool:
+        """Whether the thread is to make this call again."""
+        return (
+            registers[self._number] & _HALF == call.number
+            and registers[self._pointer] == call.pointer - 4
+            and tuple(registers[at] for at in self._arguments) == call.arguments
+        )
+
+    def again(self, _registers: Sequence[int], sixth: int) -> dict[int, int]:
+        """What to change so that the thread makes its call again, with that sixth argument."""
+        return {self.sixth: sixth}
+
+
+CONVENTIONS: dict[int, Rewinding | Rewound] = {
+    X86_64.audit_arch: Rewinding(14, 13, 12, 7, 9, 8),  # rdi, rsi, rdx, r10, r8, r9; those of x32 are the same
+    I386.audit_arch: Rewinding(5, 11, 12, 13, 14, 4),  # ebx, ecx, edx, esi, edi, ebp: a filter sees them whole
+    AARCH64.audit_arch: Rewound(0, 1, 2, 3, 4, 5, number=8, pointer=32),  # x0 to x5, x8
+    RISCV64.audit_arch: Rewound(10, 11, 12, 13, 14, 15, number=17, pointer=0),  # a0 to a5, a7
+}
+"""By AUDIT_ARCH_* of the call. Calls of 32 bits on aarch64 have none: their registers come in another structure."""
