@@ -57,7 +57,7 @@ _PAUSE = 0.0005  # seconds
 _Result = TypeVar("_Result")
 
 if TYPE_CHECKING:
-    from pytest_seccomp.linux.raw import Reference
+    from ctypes import _CArgObject as Reference  # what ctypes.byref gives
 
 
 class Stop:

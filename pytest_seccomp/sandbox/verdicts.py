@@ -120,8 +120,9 @@ def _traced(call: WaitingCall, convention: Rewinding | Rewound, verdict: int, co
     if stop is None:
         return _Outcome.REFUSED
     ptrace.set_registers(tid, {convention.sixth: registers[convention.sixth]})
-    ptrace.set_signal_mask(tid, mask)
     given = _is_given(tid, stop, verdict)
+    # The kernel unblocks SIGSYS for good for a trap; were it blocked, the thread would not get it now
+    ptrace.set_signal_mask(tid, mask & ~_SIGSYS_BIT if given else mask)
     ptrace.detach(tid, stop.passed_on)
     return _Outcome.GIVEN if given else _Outcome.GONE
 

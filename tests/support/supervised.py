@@ -29,7 +29,7 @@ from pytest_seccomp.trace.wanted import Wanted
 settings = json.loads(sys.argv[1])
 rules = [Rule(Wanted.parse(name), Action.parse(action)) for name, action in settings["policy"].items()]
 policy = Policy(ALLOW, rules, COMPANIONS[native().name], ALLOW)
-program = bpf.decoded(compiling.program(policy))
+program = [tuple(one) for one in settings["program"] or bpf.decoded(compiling.program(policy))]
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 libc = ctypes.CDLL(None, use_errno=True)
 reading, writing = os.pipe()
@@ -40,9 +40,63 @@ def say(*what):
     os.write(writing, (" ".join(map(str, what)) + "\n").encode())
 
 
-def denied():
+def denied(number=None):
     # A call that does nothing, with a sixth argument to be found again
-    return libc.syscall(ctypes.c_long(settings["number"]), 1, 2, 3, 4, 5, ctypes.c_ulong(0x1234567890))
+    number = {"x86_64": 24}.get(native().name, 124) if number is None else number
+    return libc.syscall(ctypes.c_long(number), 1, 2, 3, 4, 5, ctypes.c_ulong(SIXTH))
+
+
+SIXTH = 0x1234567890
+
+
+class Action_(ctypes.Structure):
+    _fields_ = [("handler", ctypes.c_void_p), ("mask", ctypes.c_ulong * 16), ("flags", ctypes.c_int),
+                ("restorer", ctypes.c_void_p)]
+
+
+def catch(speak=None):
+    # A handler of SIGSYS in C, at least to the kernel
+    @ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    def handler(number, info, context):
+        signo, error, code, _, address, call, arch = struct.unpack("=iiiiQiI", ctypes.string_at(info, 32))
+        if speak is not None:
+            return speak(code)
+        say("SIGSYS", signo, "errno", error, "code", code, "call", call, "arch", hex(arch))
+        if native().name == "x86_64":
+            words = struct.unpack("=23Q", ctypes.string_at(context + 40, 23 * 8))
+            say("r9", hex(words[1]), "rbp", words[10] == 0x55667788, "rax", words[13], "address", address == words[16],
+                "mask", hex(int.from_bytes(ctypes.string_at(context + 296, 8), "little")))
+    kept.append(handler)
+    libc.sigaction(signal.SIGSYS, ctypes.byref(Action_(ctypes.cast(handler, ctypes.c_void_p), flags=4)), None)
+
+
+kept = []
+blocking = {
+    "default": lambda: None,
+    "ignored": lambda: signal.signal(signal.SIGSYS, signal.SIG_IGN),
+    "caught": catch,
+    "blocked": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGSYS]),
+    "caught and blocked": lambda: (catch(), signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGSYS])),
+}
+
+
+def alone():
+    # Until there is only this thread
+    while len(os.listdir("/proc/self/task")) > 1:
+        time.sleep(0.001)
+
+
+def run_child(function):
+    # A child that runs the function: its status
+    pid = os.fork()
+    if not pid:
+        try:
+            function()
+        except BaseException:
+            say(traceback.format_exc())
+            os._exit(98)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1]
 
 
 def traced(pid):
@@ -165,9 +219,10 @@ class Ended:
 
 @dataclass(slots=True)
 class Supervised:
-    """A program, as Python source with a function `the_program`, and its policy: actions by names of calls. What it
-    may use: `denied()` makes a call that does nothing, `say(...)`. It may define `before_the_verdict(call)` and
-    `after_the_verdict(call)` for the supervisor."""
+    """A program, as Python source with a function `the_program`, and its policy: actions by names of calls.
+
+    It may use `denied()`, which makes a call that does nothing (sched_yield), `say(...)`, `catch()` and what else is
+    above. It may define `before_the_verdict(call)` and `after_the_verdict(call)` for the supervisor."""
 
     source: str
     policy: dict[str, str]
@@ -177,7 +232,7 @@ class Supervised:
         """Run it."""
         given = {
             "policy": self.policy, "supervised": supervised, "everything": False, "wait_killable": True, "user": 0,
-            "user_of_all": 0, "no_new_privs": False, "number": 24,
+            "user_of_all": 0, "no_new_privs": False, "program": None,
         } | self.settings | settings  # fmt: skip
         done = run(_HARNESS.replace("@PROGRAM@", dedent(self.source)), json.dumps(given))
         assert done.returncode == 0, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
