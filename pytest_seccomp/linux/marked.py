@@ -35,26 +35,28 @@ _SEND_AND_WAIT = Word(socket.MSG_NOSIGNAL)
 _SEND_NOW = Word(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
-def watching_filter(architecture: NativeArchitecture, cookie: int, action: int) -> bytes:
-    """A filter that gives every call an action, but for those with the cookie, of which only prctl gets it.
-
-    So messages to the recorder, and a listener that is handed over, pass (sendmsg, recvmsg), markers do not.
+def watching_filter(architecture: NativeArchitecture, cookie: int, action: int, others: bytes | None = None) -> bytes:
+    """A filter that gives every call an action, or decides by the filter `others`, but for those with the cookie: of
+    these, messages to the recorder and a listener that is handed over pass (sendmsg, recvmsg), and markers get the
+    action.
     """
     low, high = seccomp.argument(COOKIE_ARGUMENT)
     return b"".join(
         (
             seccomp.load(low),
-            seccomp.unless_equal(cookie, 9),
+            seccomp.unless_equal(cookie, 11),
             seccomp.load(high),
-            seccomp.unless_equal(cookie >> 32, 7),
+            seccomp.unless_equal(cookie >> 32, 9),
             seccomp.load(seccomp.OFFSET_ARCH),
-            seccomp.unless_equal(architecture.audit_arch, 5),
+            seccomp.unless_equal(architecture.audit_arch, 7),
             seccomp.load(seccomp.OFFSET_NUMBER),
             seccomp.unless_equal(architecture.sendmsg, 1),
             seccomp.verdict(seccomp.RET_ALLOW),
             seccomp.unless_equal(architecture.recvmsg, 1),
             seccomp.verdict(seccomp.RET_ALLOW),
+            seccomp.unless_equal(architecture.prctl, 1),
             seccomp.verdict(action),
+            seccomp.verdict(action) if others is None else others,
         )
     )
 

@@ -19,11 +19,18 @@ CONTINUE = 1
 
 NOTIFICATION_SIZE = 80
 
+# As filters return them (linux/seccomp.py has ctypes)
+ACTION, RET_DATA = 0xFFFF0000, 0xFFFF
+RET_ERRNO = 0x00050000
+RET_ALLOW = 0x7FFF0000
+
 # Indices of 64-bit words in struct seccomp_notif
 WORD_ID = 0
+_WORD_THREAD = 1
 WORD_CALL = 2
 """The system call number in the low half, AUDIT_ARCH_* in the high half."""
 WORD_ARGUMENTS = 4
+_DATA = slice(8 * WORD_CALL, NOTIFICATION_SIZE)
 
 # Indices in struct seccomp_notif_resp: of 64-bit words for id and value, of 32-bit words for error and flags
 ANSWER_ID = 0
@@ -51,6 +58,16 @@ class Exchange:
         self.answer_halves = self.answer.cast("i")
         self.status = memory[8192:]
         """Free for the processes that share this memory, one byte a flag."""
+
+    @property
+    def data(self) -> bytes:
+        """struct seccomp_data of the notification: the call and its arguments, as filters see them."""
+        return bytes(self.notification[_DATA])
+
+    @property
+    def thread(self) -> int:
+        """The thread that makes the call, by its id in this process's pid namespace; 0 where it has none in it."""
+        return self.words[_WORD_THREAD] & 0xFFFFFFFF
 
     @property
     def unanswered(self) -> int:

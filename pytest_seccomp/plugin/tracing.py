@@ -66,7 +66,7 @@ class Tracing:
         """Have the recorder write all that it has. Returns the reasons for the trace to be incomplete that are not in
         the spool."""
         try:
-            reasons = self._client.request("finish")[3]
+            reasons = self._client.finish()[3]
         except RecorderError as error:
             return [str(error)]
         return [str(reason) for reason in reasons]  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import socket
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -28,6 +29,10 @@ class Marks(Protocol):
     def ring(self, label: int) -> bool:
         """The same, and the recorder handles what was sent to it up to here."""
 
+    def ask(self, label: int) -> bool:
+        """The recorder handles what was sent to it up to here, and its answer can be waited for; `label` is the one for
+        which calls count anyway. Returns whether the recorder lives, as far as it is known."""
+
 
 class Client:
     """One traced process's connection to its recorder.
@@ -45,6 +50,9 @@ class Client:
         self._cookie = cookie
         self._marks: Marks | None = None
         self._silent = False
+        self._number = 0
+        self._one_at_a_time = threading.RLock()
+        """Threads of a test may open blocks. In the thread that has it, a signal handler may want it again."""
         self.notes: list[str] = []
         """What the user should know of the backend before anything runs."""
         self.alive = True
@@ -56,9 +64,11 @@ class Client:
         _, notes = starting.wait_until_ready(self._control, self._decoder, _CALLED)
         self.notes = list(notes)  # type: ignore[call-overload]
 
-    def attach(self) -> None:
-        """Come under the filter, with this thread and all that it starts. Raises BackendError."""
-        self._marks = self._backend.attach(self._calls, self._cookie, self._descriptor, self.send)
+    def attach(self, program: bytes | None = None) -> None:
+        """Come under the filter, with this thread and all that it starts. Raises BackendError. With a `program`, which
+        the backend `notify` takes, only under that: a filter that says of which calls the recorder is to know."""
+        selected = {} if program is None else {"program": program}
+        self._marks = self._backend.attach(self._calls, self._cookie, self._descriptor, self.send, **selected)
         os.register_at_fork(after_in_child=self._in_a_child)
         self.mark(labels.HARNESS, ring=True)
 
@@ -78,18 +88,21 @@ class Client:
 
     def send(self, *message: object) -> None:
         """Send a message, which the recorder of a traced process reads at the next `ring` or `request`."""
-        data = b"" if self._silent else protocol.encode(message)
-        while data and self.alive:
-            try:
-                data = data[self._calls.send(self._descriptor, data, wait=self._backend.READS_AT_ANY_TIME) :]
-            except BlockingIOError:
-                self.ring()
-            except OSError as error:
-                if error.errno in (errno.EBADF, errno.ENOTSOCK):
-                    if not self._backend.READS_AT_ANY_TIME:
-                        self.ring()  # markers need no descriptor: the recorder finds the end of the connection
-                    self.end = protocol.CLOSED
-                self.alive = False
+        if self._silent:
+            return
+        data = protocol.encode(message)
+        with self._one_at_a_time:
+            while data and self.alive:
+                try:
+                    data = data[self._calls.send(self._descriptor, data, wait=self._backend.READS_AT_ANY_TIME) :]
+                except BlockingIOError:
+                    self.ring()
+                except OSError as error:
+                    if error.errno in (errno.EBADF, errno.ENOTSOCK):
+                        if not self._backend.READS_AT_ANY_TIME:
+                            self.ring()  # markers need no descriptor: the recorder finds the end of the connection
+                        self.end = protocol.CLOSED
+                    self.alive = False
 
     def count_sandbox(
         self,
@@ -113,22 +126,42 @@ class Client:
         """Have the recorder read its messages now."""
         self.mark(self.label, ring=True)
 
-    def request(self, *message: object) -> protocol.Message:
-        """Send a message and wait for its answer. Raises RecorderError where none comes."""
+    def finish(self) -> protocol.Message:
+        """Have the recorder write all that it has: ("finished", ...). Raises RecorderError."""
+        return self._answer(("finished",), "finish")
+
+    def request(self, name: str, *parts: object) -> protocol.Message:
+        """Send a message with a number, and wait for its answer: what that has after its name and number. Raises
+        RecorderError where none comes."""
+        with self._one_at_a_time:
+            self._number += 1
+            return self._answer((name, self._number), name, self._number, *parts)[2:]
+
+    def _answer(self, beginning: protocol.Message, *message: object) -> protocol.Message:
+        """The answer to a message, which begins so: another one is to a request from which an exception has come out of
+        a signal handler."""
         if self._silent:
             raise RecorderError("a child that the code under test has forked does not speak for its parent")
-        self.send(*message)
-        self.ring()
-        while self.alive:
-            data = self._calls.receive(self._descriptor)
-            if not data:
-                break
-            for answer in self._decoder.feed(data):
-                if answer != protocol.AGAIN:
-                    return answer
-                self.ring()
-        self.alive = False
-        raise RecorderError(self.end)
+        with self._one_at_a_time:
+            self.send(*message)
+            self._ask()
+            while self.alive:
+                data = self._calls.receive(self._descriptor)
+                if not data:
+                    break
+                for answer in self._decoder.feed(data):
+                    if answer[: len(beginning)] == beginning:
+                        return answer
+                    if answer == protocol.AGAIN:
+                        self._ask()
+                if self._decoder.has_part:  # of an answer for which the socket had no room
+                    self._ask()
+            self.alive = False
+            raise RecorderError(self.end)
+
+    def _ask(self) -> None:
+        if self.alive and self._marks is not None and not self._marks.ask(self.label):
+            self.alive = False
 
     def close(self) -> None:
         """End the connection; a recorder without a listener ends with it, another goes on answering."""

@@ -29,7 +29,7 @@ class Recording:
         self._host = host
         self._tracer = tracer
         self._counts = counts
-        self._missed_before = tracer.missed_runs()
+        self._missed_before = self._missed = tracer.missed_runs()
         self._test: int | None = None
         self._unseen = False
         self._until_marked: list[protocol.Message] = []
@@ -85,6 +85,10 @@ class Recording:
             case ("end", *_):
                 self._take_test()
                 self._host.handle(message)
+            case ("open" | "close", *_):
+                self._take_phases()
+                self._look_for_missed_runs()
+                self._host.handle(message)
             case ("collected",):
                 self._take(labels.COLLECTION)
                 self._host.handle(message)
@@ -120,13 +124,20 @@ class Recording:
             )
         if self._counts.unfollowed:
             reasons.append(f"{self._counts.unfollowed} threads are not traced: there are too many at a time")
-        missed = self._tracer.missed_runs() - self._missed_before
+        missed = self._look_for_missed_runs() - self._missed_before
         if missed:
-            self._host.ledger.miss(None)
             reasons.append(
                 f"{missed} times the kernel did not show a call, a fork or an end to the programs that count"
             )
         self._host.handle(_FINISH, reasons)
+
+    def _look_for_missed_runs(self) -> int:
+        """Calls are missing since the kernel was asked last if its number of them has grown, which is returned."""
+        missed = self._tracer.missed_runs()
+        if missed != self._missed:
+            self._missed = missed
+            self._host.ledger.miss(None)
+        return missed
 
     def _take_all(self) -> None:
         """Before the last lines are written."""
@@ -136,10 +147,14 @@ class Recording:
 
     def _take_test(self) -> None:
         """Before the line of a test is written."""
+        self._take_phases()
+        self._test = None
+
+    def _take_phases(self) -> None:
+        """What has been counted for the test that runs."""
         if self._test is not None:
             for offset in range(len(labels.PHASES)):
                 self._take(self._test + offset)
-            self._test = None
 
     def _take(self, label: int, counted_for: int | None = None) -> None:
         counts, ledger = self._counts, self._host.ledger

@@ -16,8 +16,8 @@ class Ledger:
     """
 
     __slots__ = (
-        "_backend", "_by_label", "_collected", "_missed", "_open", "_reasons", "_sandboxes", "_spool", "_worker",
-        "closed", "lost",
+        "_backend", "_blocks", "_by_label", "_collected", "_missed", "_misses", "_open", "_reasons", "_sandboxes",
+        "_spool", "_worker", "closed", "lost",
     )  # fmt: skip
 
     def __init__(self, spool: Spool, worker: str, backend: str) -> None:
@@ -33,6 +33,10 @@ class Ledger:
         """Of the open test, as its line has them."""
         self._reasons: list[str] = []
         """Why sandboxes have made the trace incomplete."""
+        self._blocks: dict[int, tuple[int, int, list[Counts]]] = {}
+        """By number: the base of the test, how often calls had been missed, and the counts of its labels, when the
+        block began."""
+        self._misses = 0
         self.closed = False
         self.lost: int | None = 0
         """How many calls are known to be missing, None where that is not known."""
@@ -54,6 +58,7 @@ class Ledger:
     def miss(self, count: int | None) -> None:
         """Calls are missing of what is recorded now, of a test or what surrounds it: so many, None where that is not
         known."""
+        self._misses += 1
         self.lost = _sum(self.lost, count)
         for kind in ("harness", *(("test",) if self._open else () if self._collected else ("collect",))):
             self._missed[kind] = _sum(self._missed.get(kind, 0), count)
@@ -78,6 +83,23 @@ class Ledger:
             self.lost = None
             self._missed["test" if in_test else "collect" if label == COLLECTION else "harness"] = None
             self._reasons.append(f"calls of a program in a sandbox may be missing: {argv}")
+
+    def open_block(self, number: int, base: int) -> None:
+        """From now on, what is counted for the test with this base is counted for a block of it as well."""
+        self._blocks[number] = base, self._misses, [dict(counts) for counts in self._of_test(base)]
+
+    def close_block(self, number: int) -> tuple[Counts, bool]:
+        """What was counted for a block, which ends, and whether it is certain that nothing is missing."""
+        base, misses, before = self._blocks.pop(number, (-1, -1, []))
+        counted: Counts = {}
+        for then, now in zip(before, self._of_test(base), strict=True) if before else ():
+            for call, count in now.items():
+                if count != then.get(call, 0):
+                    counted[call] = counted.get(call, 0) + count - then.get(call, 0)
+        return counted, misses == self._misses
+
+    def _of_test(self, base: int) -> list[Counts]:
+        return [self._by_label.get(base + offset, {}) for offset in range(len(PHASES))]
 
     def end(self, base: int, outcome: str) -> None:
         """The run of a test has ended; `outcome` is a JSON value."""
@@ -131,6 +153,8 @@ class Ledger:
 
     def _write_test(self, test: tuple[int, str, int], outcome: str, *, complete: bool) -> None:
         base, nodeid, rerun = test
+        for number in [number for number, block in self._blocks.items() if block[0] == base]:
+            del self._blocks[number]  # it outlasts its test
         phases = [(phase, self._by_label.pop(base + offset, {})) for offset, phase in enumerate(PHASES)]
         opening = f'"nodeid":{nodeid},"outcome":{outcome},"worker":{self._worker},"rerun":{rerun}'
         sandboxes, self._sandboxes = self._sandboxes, []

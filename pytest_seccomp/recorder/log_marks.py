@@ -54,6 +54,8 @@ class Marks:
         self._call(self._word(self._first + RINGS + number))
         return True
 
+    ask = ring
+
 
 def attach(calls: MarkedCalls, cookie: int, control: int, send: Callable[..., None]) -> Marks:
     """Begin an audit session in the calling thread, and put it, with all that it starts from now on, under a filter

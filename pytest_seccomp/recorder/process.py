@@ -17,7 +17,8 @@ from pytest_seccomp.linux.process import Watched
 from pytest_seccomp.recorder import protocol
 from pytest_seccomp.recorder.detached import detach, first_message
 from pytest_seccomp.recorder.ledger import Counts, Ledger
-from pytest_seccomp.recorder.spool import Spool
+from pytest_seccomp.recorder.policies import Policies
+from pytest_seccomp.recorder.spool import Spool, Unwritten
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
@@ -43,10 +44,12 @@ class Recorder:
     def __init__(self, control: _socket.socket) -> None:
         self.control = control
         self._decoder = protocol.Decoder()
+        self._unsent = b""
         self._salvager = 0
         self.settings = protocol.Settings(*first_message(control, self._decoder))  # type: ignore[arg-type]
         self._salvage = self.settings.salvage
         self.target = Watched(self.settings.target)
+        self.policies = Policies()
         self.closed = False
         self._ended = False
         self._ledger: Ledger | None = None
@@ -62,13 +65,13 @@ class Recorder:
             self.send(("unavailable", error.reason, error.remedy))
             return
         self._notes = checked.notes
-        if settings.spool is None:
+        if settings.spool is None and not settings.unwritten:
             checked.close()
             self.ready()
             self._keep_watch()
             return
         try:
-            spool = Spool(settings.spool)
+            spool = Unwritten() if settings.spool is None else Spool(settings.spool)
         except OSError as error:
             self.send(("unavailable", f"cannot write {settings.spool}: {error.strerror}", "set TMPDIR"))
             return
@@ -98,6 +101,7 @@ class Recorder:
 
     def receive(self) -> list[protocol.Message]:
         """What is on the control socket, which does not block."""
+        self._send_rest()
         messages: list[protocol.Message] = []
         while True:
             try:
@@ -156,6 +160,18 @@ class Recorder:
                 ledger.begin(base, nodeid, rerun)
             case ("end", int(base), str(outcome)):
                 ledger.end(base, outcome)
+                self.policies.end(base)
+            case ("policy", int(number), bytes(program), tuple(calls)):
+                self.policies.define(number, program, calls)
+            case ("under", int(label), tuple(numbers)):
+                self.policies.put(label, numbers)
+            case ("denials", int(number), int(label)):
+                return self._reply(("denials", number, *self.policies.take(label)))
+            case ("open", int(number), int(base)):
+                ledger.open_block(number, base)
+                return self._reply(("open", number))
+            case ("close", int(number), int(block)):
+                return self._reply(("close", number, *ledger.close_block(block)))
             case ("sandbox", int(label), str(argv), str(policy), str(denied), bool(complete), dict(counts)):
                 ledger.sandbox(label, argv, policy, denied, complete, counts)
             case ("collected",):
@@ -178,6 +194,23 @@ class Recorder:
         data = protocol.encode(message)
         self.control.sendall(data)
         return len(data)
+
+    def _reply(self, message: protocol.Message) -> int:
+        """Answer on the socket that does not block; returns the answer's length. pytest asks again for what does not
+        fit now: it may not read before it is answered in another way."""
+        data = protocol.encode(message)
+        self._unsent += data
+        self._send_rest()
+        return len(data)
+
+    def _send_rest(self) -> None:
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[self.control.send(self._unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._unsent = b""  # pytest has ended, and does not wait for it
 
     def look_after_target(self) -> None:
         """After a hand-over that was none: where pytest lives on, its files are its own; where it was killed, ours."""
@@ -208,6 +241,7 @@ class Recorder:
         # From Linux 6.11 on an ending process is traced no more, then loses its descriptors, and only then is gone
         self._ended = True
         self.read_messages()
+        self.policies.end_all()
         if self._ledger is not None:
             self._ledger.close([f"pytest (process {self.settings.target}) ended before its session did"])
         if self._salvage is not None:

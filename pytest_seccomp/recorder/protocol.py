@@ -11,6 +11,8 @@ Settings                               first of all
                                        what a sandboxed program has done in a phase, which ends or has ended; the texts
                                        are JSON, counts are by call, as in the ledger
 ("collected",)                         collection is over
+("policy", number, program, calls)     a policy: its filter, and the calls of which it may say something
+("under", label, numbers)              from its next marker on, the calls of a label are under these policies
 ("finish",)                            the session is over: write all, answer ("finished", complete, lost, reasons)
 ("merged",)                            the session has its files: nothing is left to do when pytest ends
 
@@ -19,6 +21,15 @@ recorder to pytest
 ("unavailable", reason, remedy)        it does not
 ("again",)                             the marker call that rang for "finish" was not seen: make another one
 ("finished", complete, lost, reasons)    reasons for the trace to be incomplete, where they are not in the spool
+
+With a number, which the answer has, too: a signal handler may raise while pytest waits, and then the answer is still to
+come when pytest asks for something else.
+("denials", number, label)             what was denied under a label since it was asked last? Answered by
+                                       ("denials", number, found, left_out): `policies.Denial` each
+("open", number, base)                 from now on, what is counted for a test is counted for a block as well:
+                                       ("open", number)
+("close", number, block)               the end of the block that had that number:
+                                       ("close", number, counts, complete)
 
 Backends that read the kernel's log have one more message, which precedes every marker call that rings:
 ("boundary", number, label)            all that was sent up to here belongs before the marker with this number
@@ -41,12 +52,12 @@ class Settings:
     """What a recorder is to do; the first message.
 
     `target` is the pid of pytest. `spool` is the path of the file to write, None where there is nothing to trace, only
-    to check the backend, and to merge if the target is killed (an xdist controller). `worker` is the name of the worker
-    as a JSON value. `salvage` is the command that merges the spools in place of a killed pytest, None where another
-    process sees to that.
+    to check the backend, and to merge if the target is killed (an xdist controller), or where nothing is written though
+    calls are counted and decided: `unwritten`. `worker` is the name of the worker as a JSON value. `salvage` is the
+    command that merges the spools in place of a killed pytest, None where another process sees to that.
     """
 
-    __slots__ = ("backend", "cookie", "salvage", "spool", "target", "worker")
+    __slots__ = ("backend", "cookie", "salvage", "spool", "target", "unwritten", "worker")
 
     def __init__(
         self,
@@ -56,6 +67,7 @@ class Settings:
         spool: str | None,
         worker: str,
         salvage: list[str] | None,
+        unwritten: bool = False,
     ) -> None:
         self.backend = backend
         self.cookie = cookie
@@ -63,10 +75,11 @@ class Settings:
         self.spool = spool
         self.worker = worker
         self.salvage = salvage
+        self.unwritten = unwritten
 
     def message(self) -> Message:
         """As it is sent; the constructor takes its parts."""
-        return (self.backend, self.cookie, self.target, self.spool, self.worker, self.salvage)
+        return (self.backend, self.cookie, self.target, self.spool, self.worker, self.salvage, self.unwritten)
 
 
 _LENGTH = 4
@@ -85,6 +98,11 @@ class Decoder:
 
     def __init__(self) -> None:
         self._buffer = b""
+
+    @property
+    def has_part(self) -> bool:
+        """Whether the beginning of a message is there, and its end is still to come."""
+        return bool(self._buffer)
 
     def feed(self, data: bytes) -> list[Message]:
         """The messages that are whole now, in order."""

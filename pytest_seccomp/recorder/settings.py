@@ -40,6 +40,13 @@ def for_controller(backend: str, directory: SpoolDirectory) -> Settings:
     return _settings(backend, spool=None, worker=None, salvage=command(directory))
 
 
+def for_policies() -> Settings:
+    """For a pytest process in which a listener serves only what tests ask for, and nothing is written."""
+    settings = _settings("notify", spool=None, worker=None, salvage=None)
+    settings.unwritten = True
+    return settings
+
+
 def _settings(backend: str, spool: str | None, worker: str | None, salvage: list[str] | None) -> Settings:
     return Settings(
         backend=backend,

@@ -51,6 +51,24 @@ class Spool:
         os.close(self._descriptor)
 
 
+class Unwritten(Spool):
+    """The spool of a recorder that writes nothing."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.path, self.error = os.devnull, None
+
+    def write(self, line: str) -> None:
+        """Leave it."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def forget(self) -> None:
+        """There is nothing to forget."""
+
+
 def has_tests(path: str) -> bool:
     """Whether a run of a test is in this spool, to its end or not."""
     try:

@@ -26,7 +26,7 @@ PROGRAM = """
         kept.append([bytes(300) for _ in range(8)])
         connection.mark(labels.HARNESS)
     connection.send("end", labels.FIRST_TEST, '"passed"')
-    connection.request("finish")
+    connection.finish()
 """
 
 

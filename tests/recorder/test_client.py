@@ -66,7 +66,7 @@ def test_exactly_the_calls_between_markers_count(tmp_path: Path) -> None:
         connection.mark(labels.HARNESS)
         connection.send("end", base, '"passed"')
         base = labels.next_base(base)
-    assert connection.request("finish") == ("finished", True, 0, [])
+    assert connection.finish() == ("finished", True, 0, [])
     assert connection.alive
     print("done")
     """
@@ -97,7 +97,7 @@ def test_calls_of_threads_and_children_count_too(tmp_path: Path) -> None:
         thread.join()
     connection.mark(labels.HARNESS)
     connection.send("end", base, '"passed"')
-    connection.request("finish")
+    connection.finish()
     print("done")
     """
     counts = {number: phases for _, number, phases in spooled(tmp_path / "spool", program)[0]["syscalls"]}
@@ -111,7 +111,7 @@ def test_more_messages_than_the_socket_holds(tmp_path: Path) -> None:
         connection.send("begin", base, json.dumps("x" * 5000), 0)
         connection.send("end", base, '"passed"')
         base = labels.next_base(base)
-    connection.request("finish")
+    connection.finish()
     print("done")
     """
     found = spooled(tmp_path / "spool", program)
@@ -144,13 +144,13 @@ def test_a_child_of_the_code_under_test_does_not_speak_for_its_parent(tmp_path: 
     if not os.fork():
         connection.send("collected")
         try:
-            connection.request("finish")
+            connection.finish()
         except RecorderError as error:
             os.write(1, b"done\\n")
         os._exit(0)
     os.wait()
     connection.mark(labels.HARNESS)
-    connection.request("finish")
+    connection.finish()
     """
     assert [line["kind"] for line in spooled(tmp_path / "spool", program)] == ["collect", "harness", "end"]
 
@@ -161,7 +161,7 @@ def test_a_connection_that_was_closed_by_the_code_under_test(tmp_path: Path) -> 
     os.closerange(3, 4096)
     connection.send("collected")
     try:
-        connection.request("finish")
+        connection.finish()
     except RecorderError as error:
         assert str(error) == protocol.CLOSED
         os.write(1, b"done\\n")
@@ -214,7 +214,7 @@ def test_an_answer_in_pieces(pair: Pair) -> None:
     theirs.sendall(data[:3])
     assert select.select([theirs], [], [], 0) == ([], [], [])
     theirs.sendall(data[3:])
-    assert made.request("finish") == ("finished", True, 0, [])
+    assert made.finish() == ("finished", True, 0, [])
     assert protocol.Decoder().feed(theirs.recv(100)) == [("finish",)]
 
 
@@ -222,7 +222,7 @@ def test_a_recorder_that_has_died(pair: Pair) -> None:
     made, theirs = pair
     theirs.close()
     with pytest.raises(RecorderError, match=r"^the recorder died: "):
-        made.request("finish")
+        made.finish()
     assert not made.alive
     made.send("begin", 4, '"a"', 0)  # to nobody, and no error
 

@@ -69,7 +69,7 @@ def test_exactly_the_calls_between_markers_count(tmp_path: Path) -> None:
         connection.mark(labels.HARNESS)
         connection.send("end", base, '"passed"')
         base = labels.next_base(base)
-    assert connection.request("finish") == ("finished", True, 0, [])
+    assert connection.finish() == ("finished", True, 0, [])
     assert connection.alive
     print("done")
     """
@@ -92,7 +92,7 @@ def test_a_test_without_an_end_does_not_leave_its_calls_to_others(tmp_path: Path
         calls(10 + turn)
         connection.mark(labels.HARNESS)
         base = labels.next_base(base)
-    connection.request("finish")
+    connection.finish()
     print("done")
     """
     *found, _collect, _harness, end = spooled(tmp_path / "spool", program)
@@ -117,7 +117,7 @@ def test_children_that_speak_for_pytest(tmp_path: Path) -> None:
             os._exit(0)
         os.wait()
         base = labels.next_base(base)
-    connection.request("finish")
+    connection.finish()
     print("done")
     """
     *found, _collect, _harness, end = spooled(tmp_path / "spool", program)
@@ -156,7 +156,7 @@ def test_markers_that_a_filter_denies(tmp_path: Path) -> None:
     )
     connection.mark(labels.HARNESS)
     connection.send("end", base, '"passed"')
-    print(connection.request("finish")[1:3] == (False, None) and "done")
+    print(connection.finish()[1:3] == (False, None) and "done")
     """
     *_, end = spooled(tmp_path / "spool", program)
     reason = "marker calls were not seen: is there a filter in the tests that denies prctl(2)?"
@@ -203,7 +203,7 @@ def nothing_is_attached(folder: Path) -> None:
 
 def test_the_recorder_is_not_taken_for_dead_when_it_has_done_its_work(tmp_path: Path) -> None:
     program = """
-    connection.request("finish")
+    connection.finish()
     connection.send("merged")
     import time; time.sleep(0.2)  # it could end now
     connection.ring()
@@ -215,9 +215,7 @@ def test_the_recorder_is_not_taken_for_dead_when_it_has_done_its_work(tmp_path: 
 
 
 def test_nothing_is_attached_after_the_session(tmp_path: Path) -> None:
-    spooled(
-        tmp_path / "spool", 'connection.request("finish")\nconnection.send("merged")\nconnection.ring()\nprint("done")'
-    )
+    spooled(tmp_path / "spool", 'connection.finish()\nconnection.send("merged")\nconnection.ring()\nprint("done")')
     nothing_is_attached(tmp_path)
 
 
@@ -272,7 +270,7 @@ def test_the_recorders_of_a_run_share_one_set_of_programs(tmp_path: Path) -> Non
     calls(3)
     connection.mark(labels.HARNESS)
     connection.send("end", base, '"passed"')
-    connection.request("finish")
+    connection.finish()
     print("done")
     """
     inner = """
@@ -281,7 +279,7 @@ def test_the_recorders_of_a_run_share_one_set_of_programs(tmp_path: Path) -> Non
     calls(4)
     connection.mark(labels.HARNESS)
     connection.send("end", base, '"passed"')
-    connection.request("finish")
+    connection.finish()
     print("done")
     """
     path = tmp_path / "spool"

@@ -118,7 +118,7 @@ def test_under_a_trace_its_messages_are_in_none(spool: Path) -> None:
         w.sync()
     traced.mark(labels.HARNESS)
     traced.send("end", base, '"passed"')
-    traced.request("finish")
+    traced.finish()
     print([json.loads(line)["syscalls"] for line in open(trace) if '"test"' in line])
     """
     assert run(program, spool, watched=False) == ["[[]]"]

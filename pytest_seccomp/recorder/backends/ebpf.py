@@ -63,6 +63,11 @@ class Marks:
             return self.wait_for_recorder() is not None and self.mark(label)
         return self.mark(label)
 
+    def ask(self, _label: int) -> bool:
+        """The recorder reads messages at any time, and is told which markers were before these."""
+        self._send("marked", self._made, False)
+        return True
+
     def wait_for_recorder(self) -> bool | None:
         """Wait until the recorder has read all that was sent to it. Returns whether it has seen all markers, None where
         there is no recorder any more."""
@@ -70,8 +75,9 @@ class Marks:
         self._send("marked", self._made, True)
         try:
             while data := self._calls.receive(self._control):
-                for _, seen in self._decoder.feed(data):
-                    return bool(seen)
+                for answer in self._decoder.feed(data):
+                    if answer[0] == "seen":
+                        return bool(answer[1])
         except OSError:
             pass  # EBADF: the code under test has closed the socket, as `send` has seen
         return None

@@ -6,68 +6,29 @@ answer of SECCOMP_USER_NOTIF_FLAG_CONTINUE. Exact by construction: a call that w
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # `signal` and `socket` cost 13 ms at start
 import _socket
 import errno
-import fcntl
 import os
 
 from pytest_seccomp.errors import BackendError
 from pytest_seccomp.linux.architecture import native
-from pytest_seccomp.linux.notification import (
-    ANSWER_FLAGS,
-    ANSWER_ID,
-    ANSWER_VALUE,
-    CONTINUE,
-    NOTIFICATION_SIZE,
-    RECV,
-    SEND,
-    WORD_ARGUMENTS,
-    WORD_CALL,
-    WORD_ID,
-    Exchange,
-    nobody_is_traced,
-    wake_up_in_place,
-)
-from pytest_seccomp.linux.process import run_as_soon_as_woken
-from pytest_seccomp.recorder import labels, standby
+from pytest_seccomp.recorder import labels
 from pytest_seccomp.recorder.checked import Checked
 from pytest_seccomp.recorder.handover import Guard, handed_over
+from pytest_seccomp.recorder.policies import Policies
+from pytest_seccomp.recorder.supervisor import RING, Supervisor
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
 
     from pytest_seccomp.linux.marked import MarkedCalls
     from pytest_seccomp.recorder.ledger import Counts
     from pytest_seccomp.recorder.process import Recorder
 
-    class Host(Protocol):
-        """What supervising needs of the process that it runs in."""
-
-        def counts(self, label: int) -> Counts:
-            """Where the calls of a label are counted."""
-
-        def read_messages(self) -> int:
-            """Handle what is on the control socket; returns what the marker call is to return."""
-
-        def children_that_ended(self) -> list[int]:
-            """The pids of the process's children that have ended since it was asked last."""
-
-        def look_at_target(self) -> bool:
-            """Whether the target has ended; then the host has done what is to be done."""
-
-        def close_in_child(self) -> None:
-            """Let go, in a process that was forked from this one, of what only this one may hold."""
-
-
 REMEDY = "needs Linux 5.5 or newer with CONFIG_SECCOMP_FILTER; gVisor and other kernels in user space do not have it"
 
 READS_AT_ANY_TIME = False
-
-RING = 1
-"""Operation of a marker: there are messages for the recorder on the control socket."""
 
 
 def watching_filter(cookie: int) -> bytes:
@@ -75,6 +36,13 @@ def watching_filter(cookie: int) -> bytes:
     from pytest_seccomp.linux import marked, seccomp
 
     return marked.watching_filter(native(), cookie, seccomp.RET_USER_NOTIF)
+
+
+def selecting_filter(cookie: int, program: bytes) -> bytes:
+    """The filter of a thread that is not traced: of its calls those are notified for which `program` says so."""
+    from pytest_seccomp.linux import marked, seccomp
+
+    return marked.watching_filter(native(), cookie, seccomp.RET_USER_NOTIF, program)
 
 
 class Marks:
@@ -91,10 +59,13 @@ class Marks:
         """The same, and the recorder has handled what was sent to it, when this returns."""
         return self._mark(label, RING) is not None
 
+    ask = ring
 
-def attach(calls: MarkedCalls, cookie: int, control: int, _send: object = None) -> Marks:
+
+def attach(calls: MarkedCalls, cookie: int, control: int, _send: object = None, program: bytes | None = None) -> Marks:
     """Put the calling thread, and all that it starts from now on, under the filter, and give the recorder at the other
-    end of `control` the listener. Raises BackendError with nothing changed, but for no_new_privs."""
+    end of `control` the listener. With a `program`, only those calls are notified for which that filter says so. Raises
+    BackendError with nothing changed, but for no_new_privs."""
     from pytest_seccomp.linux import process, seccomp
 
     flags = seccomp.FLAG_NEW_LISTENER
@@ -105,7 +76,8 @@ def attach(calls: MarkedCalls, cookie: int, control: int, _send: object = None) 
     try:
         if not process.has_capability(process.CAP_SYS_ADMIN):
             seccomp.set_no_new_privs()
-        calls.install_and_hand_over(watching_filter(cookie), flags, control)
+        code = watching_filter(cookie) if program is None else selecting_filter(cookie, program)
+        calls.install_and_hand_over(code, flags, control)
     except OSError as error:
         raise explain(error) from error
     return Marks(calls)
@@ -127,99 +99,6 @@ def explain(error: OSError) -> BackendError:
             "allow the system call seccomp in the profile of the container or sandbox around it",
         )
     return BackendError(f"{error.filename or 'seccomp'}: {error.strerror}", REMEDY)
-
-
-class Supervisor:
-    """Receives and answers the calls of the threads under one listener."""
-
-    def __init__(self, listener: int, cookie: int, target: int, host: Host) -> None:
-        self._listener = listener
-        self._cookie = cookie
-        self._target = target
-        self._host = host
-        self._wakes: list[int] = []
-        """Signals that came, noted by their handlers."""
-        self._handlers: dict[int, object] = {}
-        """Of these signals, those that were there before."""
-        self._exchange = Exchange()
-        self._standby = 0
-        wake_up_in_place(listener)
-        # Until its call is received a traced thread can be interrupted by a signal, and it waits: on a busy machine a
-        # call costs five times as much otherwise
-        run_as_soon_as_woken()
-
-    def start(self) -> None:
-        """Listen to signals, and start the standby."""
-        for number in (standby.WAKE_SIGNAL, _signal.SIGCHLD):
-            self._handlers[number] = _signal.signal(number, lambda number, _frame: self._wakes.append(number))
-        self._start_standby()
-
-    def close(self) -> None:
-        """End the standby and let go of the listener, once nobody is traced any more."""
-        os.kill(self._standby, _signal.SIGKILL)
-        os.waitpid(self._standby, 0)
-        for number, handler in self._handlers.items():
-            _signal.signal(number, handler)
-        os.close(self._listener)
-
-    def serve(self, label: int) -> None:
-        """Count and answer until no thread under the filter is left. Calls belong to `label` until the first marker."""
-        host, wakes, exchange, listener, cookie = (
-            self._host, self._wakes, self._exchange, self._listener, self._cookie
-        )  # fmt: skip
-        notification, words = exchange.notification, exchange.words
-        answer, answer_words, answer_halves = exchange.answer, exchange.answer_words, exchange.answer_halves
-        answer_halves[ANSWER_FLAGS] = CONTINUE
-        marker = native().prctl | native().audit_arch << 32
-        ioctl, zero, size = fcntl.ioctl, bytes(NOTIFICATION_SIZE), NOTIFICATION_SIZE
-        counts = host.counts(label)
-        while True:
-            notification[:size] = zero
-            try:
-                ioctl(listener, RECV, notification, True)
-            except OSError:
-                # A signal, a caller killed before it was received (ENOENT), or nobody left (ENOENT from Linux 6.11 on)
-                if not wakes and nobody_is_traced(listener):
-                    return
-            else:
-                call = words[WORD_CALL]
-                answer_words[ANSWER_ID] = words[WORD_ID]
-                if call == marker and words[WORD_ARGUMENTS + 4] == cookie:
-                    label = words[WORD_ARGUMENTS + 1]
-                    answer_words[ANSWER_VALUE] = host.read_messages() if words[WORD_ARGUMENTS + 2] == RING else 0
-                    answer_halves[ANSWER_FLAGS] = 0
-                    try:
-                        ioctl(listener, SEND, answer, True)
-                    except OSError:
-                        pass  # ENOENT: interrupted before Linux 5.19, and made again, or killed
-                    answer_words[ANSWER_VALUE] = 0
-                    answer_halves[ANSWER_FLAGS] = CONTINUE
-                    counts = host.counts(label)
-                    continue
-                try:
-                    ioctl(listener, SEND, answer, True)
-                except OSError:
-                    continue  # ENOENT: the call did not take place as notified
-                try:
-                    counts[call] += 1
-                except KeyError:
-                    counts[call] = 1
-            if wakes:
-                self._woken()
-                if nobody_is_traced(listener):
-                    return
-                counts = host.counts(label)
-
-    def _start_standby(self) -> None:
-        self._standby = standby.start(self._listener, self._exchange, self._target, self._host.close_in_child)
-
-    def _woken(self) -> None:
-        """A child has ended, or the standby says that the target has."""
-        self._wakes.clear()
-        if self._standby in self._host.children_that_ended():
-            self._start_standby()
-        if self._host.look_at_target():
-            self._exchange.status[standby.TARGET_GONE] = 1
 
 
 def record(host: Recorder, _checked: Checked) -> None:
@@ -263,6 +142,7 @@ class _Check:
     def __init__(self, child: int, close_in_child: Callable[[], None]) -> None:
         self.close_in_child = close_in_child
         self.by_label: dict[int, dict[int, int]] = {}
+        self.policies = Policies()
         self._child = child
         self._status: int | None = None
 
