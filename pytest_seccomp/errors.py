@@ -23,3 +23,7 @@ class RecorderError(SeccompError):
 
 class TraceError(SeccompError):
     """A trace file cannot be read or written."""
+
+
+class SandboxError(SeccompError):
+    """A program cannot be started in a sandbox, or what is asked of it is not known."""

@@ -1,0 +1,32 @@
+"""execve(2) over several paths, for arguments of any kind: os.execve refuses an empty first one, the kernel does not.
+
+Source: execve(2).
+"""
+
+import ctypes
+import errno
+import os
+from collections.abc import Sequence
+from typing import NoReturn
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _strings(texts: Sequence[bytes]) -> "ctypes.Array[ctypes.c_char_p]":
+    return (ctypes.c_char_p * (len(texts) + 1))(*texts, None)
+
+
+def execute(paths: Sequence[bytes], arguments: Sequence[bytes], environment: Sequence[bytes]) -> NoReturn:
+    """Become the program at the first of these paths where there is one.
+
+    OSError: the first error other than that there is none (ENOENT, ENOTDIR), as from subprocess, else the last.
+    """
+    argv, envp = _strings(arguments), _strings(environment)
+    code = errno.ENOENT
+    found = 0
+    for path in paths:
+        _libc.execve(path, argv, envp)
+        code = ctypes.get_errno()
+        if code not in (errno.ENOENT, errno.ENOTDIR) and not found:
+            found = code
+    raise OSError(found or code, os.strerror(found or code))

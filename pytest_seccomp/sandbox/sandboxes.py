@@ -1,0 +1,154 @@
+"""The sandboxes of one pytest process: their host, starting them, and what they did in the meantime."""
+
+import os
+import socket
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pytest_seccomp.errors import SandboxError
+from pytest_seccomp.linux.messages import Messages
+from pytest_seccomp.profile import compiling
+from pytest_seccomp.profile.policy import Policy
+from pytest_seccomp.recorder import protocol, starting
+from pytest_seccomp.sandbox.filter import Filter
+from pytest_seccomp.sandbox.sandbox import Sandbox
+
+_MODULE = "pytest_seccomp.sandbox.host"
+_CALLED = "the host of sandboxes"
+
+Spawn = Callable[[str, protocol.Message, str], socket.socket]
+"""Starts `main` of a module with its first message, as `starting.start` does; returns the socket to it."""
+
+
+class Sandboxes:
+    """Starts sandboxes, any number at once, from any thread.
+
+    `spawn` starts the host, which must be under no filter of ours: where pytest is traced, its recorder does. `cookie`
+    is that of the trace, so that what is said here is in none; 0 where there is no trace. `record` says whether calls
+    are recorded although a policy is given.
+    """
+
+    def __init__(self, spawn: Spawn = starting.start, cookie: int = 0, *, record: bool = False) -> None:
+        self._spawn = spawn
+        self._messages = Messages(cookie)
+        self._record = record
+        self._lock = threading.Lock()
+        self._control: socket.socket | None = None
+        self._decoder = protocol.Decoder()
+        self._number = 0
+        self._sandboxes: list[Sandbox] = []
+        _all.add(self)
+
+    def start(self) -> None:
+        """Start the host now, and not with the first sandbox. Raises SeccompError."""
+        with self._lock:
+            self._connect()
+
+    def policy_filter(self, policy: Policy | None, record: bool | None) -> tuple[bytes, bool]:
+        """The filter of a policy, empty where there is none, and whether all calls are to be recorded. SeccompError
+        where it is larger than the kernel takes."""
+        code = b"" if policy is None else compiling.program(policy)
+        everything = policy is None or (self._record if record is None else record)
+        Filter(code, everything)  # says what is wrong with it before there is a process
+        return code, everything
+
+    def new(self, *, recorded: bool) -> Sandbox:
+        """A sandbox, in which nothing runs yet. Raises SeccompError."""
+        with self._lock:
+            for attempt in (1, 2):
+                self._connect()
+                try:
+                    requests, news = self._fork()
+                    break
+                except _HostDied:
+                    self._forget_host()
+                    if attempt == 2:
+                        raise SandboxError(f"{_CALLED} died twice: run again, or ask pytest-seccomp doctor") from None
+            sandbox = Sandbox(self._messages, requests, news, recorded=recorded)
+            self._sandboxes.append(sandbox)
+        return sandbox
+
+    def live(self) -> Iterator[Sandbox]:
+        """Those of which `delta` may have something to tell, now or later."""
+        with self._lock:
+            self._sandboxes = [sandbox for sandbox in self._sandboxes if not sandbox.is_told]
+            return iter(list(self._sandboxes))
+
+    def close(self) -> None:
+        """End all that runs in a sandbox, and the host. Another sandbox would start a new one."""
+        for sandbox in self.live():
+            try:
+                sandbox.end()
+            except SandboxError:
+                pass  # its descriptors are closed: it ends with pytest
+        with self._lock:
+            self._forget_host()
+
+    def _connect(self) -> None:
+        if self._control is None:
+            self._decoder = protocol.Decoder()
+            self._control = self._spawn(_MODULE, (os.getpid(),), _CALLED)
+            try:
+                starting.wait_until_ready(self._control, self._decoder, _CALLED)
+            except BaseException:
+                self._forget_host()
+                raise
+
+    def _fork(self) -> tuple[int, int]:
+        assert self._control is not None
+        self._number += 1
+        number = self._number
+        control = self._control.fileno()
+        descriptors: list[int] = []
+        try:
+            self._messages.send(control, protocol.encode(("sandbox", number)))
+            while True:
+                data, came = self._messages.receive(control)
+                if not data:
+                    raise _HostDied
+                descriptors += came
+                for message in self._decoder.feed(data):
+                    match message:
+                        case ("sandbox", n, _):
+                            requests, news, *descriptors = descriptors
+                            if n == number:
+                                return requests, news
+                            for descriptor in (requests, news):  # of a start that an exception has cut off
+                                os.close(descriptor)
+                        case ("refused", n, reason) if n == number:
+                            raise SandboxError(str(reason))
+        except OSError as error:
+            raise _HostDied from error
+
+    def _forget_host(self) -> None:
+        if self._control is not None:
+            try:
+                self._control.close()
+            except OSError:
+                pass  # EBADF: the code under test has closed it already
+            self._control = None
+
+    def _in_a_child(self) -> None:
+        """A child that a test has forked shares none of this: what it starts, it starts by a host of its own."""
+        self._lock = threading.Lock()
+        self._forget_host()
+        for sandbox in self._sandboxes:
+            sandbox.close()
+        self._sandboxes = []
+
+
+class _HostDied(Exception):
+    pass
+
+
+_all: "weakref.WeakSet[Any]" = weakref.WeakSet()
+
+
+def _forget_in_a_child() -> None:
+    for sandboxes in _all:
+        sandboxes._in_a_child()
+
+
+os.register_at_fork(after_in_child=_forget_in_a_child)
