@@ -39,7 +39,7 @@ IN_A_THREAD = """
 @pytest.mark.parametrize("action", ACTIONS)
 def test_in_a_program_of_one_thread(action: str, disposition: str) -> None:
     ended = Supervised(ALONE, {"sched_yield": action}).both(disposition=disposition)
-    assert ended.records == [[action, True, 24]]
+    assert ended.records == [[action, True, "sched_yield"]]
     if action == "trap" and disposition == "caught":
         assert (ended.status, len(ended.said)) == (0, 4)
     else:
@@ -51,7 +51,7 @@ def test_in_a_program_of_one_thread(action: str, disposition: str) -> None:
 def test_in_a_thread(action: str, disposition: str) -> None:
     """One thread ends, others go on: only with kill_thread, and where a trap is caught."""
     ended = Supervised(IN_A_THREAD, {"sched_yield": action}).both(disposition=disposition)
-    assert ended.records == [[action, True, 24]]
+    assert ended.records == [[action, True, "sched_yield"]]
     if action == "kill_thread":
         assert (ended.status, ended.said) == (0, ["alone ['0']"])
     elif action == "trap" and disposition == "caught":
@@ -65,7 +65,7 @@ def test_in_a_thread(action: str, disposition: str) -> None:
 @pytest.mark.parametrize("action", ACTIONS)
 def test_whatever_the_listener_is_like(action: str, disposition: str, settings: dict[str, bool]) -> None:
     program = Supervised(ALONE, {"sched_yield": action}, {"disposition": disposition})
-    assert program.both(**settings).records == [[action, True, 24]]
+    assert program.both(**settings).records == [[action, True, "sched_yield"]]
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -112,7 +112,7 @@ def test_each_thread_gets_its_own() -> None:
         def the_program():
             count = []
             catch(lambda code: count.append(code))
-            numbers = [int(n) for n in settings["numbers"]] * 10
+            numbers = [syscalls.numbers_of(name, native().audit_arch)[0] for name in settings["policy"]] * 10
             global lock
             lock = threading.Lock()
             lock.acquire()
@@ -123,9 +123,9 @@ def test_each_thread_gets_its_own() -> None:
             say(count == [1] * 10, traced(os.getpid()))
     """
     policy = {"sched_yield": "kill_thread", "getppid": "trap"}
-    ended = Supervised(program, policy, {"numbers": [24, 110]}).both()
+    ended = Supervised(program, policy).both()
     assert (ended.status, ended.said) == (0, ["True ['0']"])
-    assert sorted(ended.records) == [["kill_thread", True, 24]] * 10 + [["trap", True, 110]] * 10
+    assert sorted(ended.records) == [["kill_thread", True, "sched_yield"]] * 10 + [["trap", True, "getppid"]] * 10
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -149,7 +149,7 @@ def test_in_a_child_whose_parent_is_held_by_vfork(action: str) -> None:
     """
     ended = Supervised(program, {"setsid": action}).both()
     assert (ended.status, ended.said) == (0, ["-31"])
-    assert ended.records == [[action, True, 112]]
+    assert ended.records == [[action, True, "setsid"]]
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -181,10 +181,10 @@ def test_in_a_busy_program(action: str) -> None:
     ended = Supervised(program, {"sched_yield": action}).both(everything=True)
     expected = (0, ["['0']"]) if action == "kill_thread" else (signal.SIGSYS, [])
     assert (ended.status, ended.said) == expected
-    assert ended.records == [[action, True, 24]]
+    assert ended.records == [[action, True, "sched_yield"]]
 
 
-@pytest.mark.parametrize("number", [-1, -2, 0x7FFFFFFF, 100000, 0x40000018])
+@pytest.mark.parametrize("number", [-1, -2, 0x7FFFFFFF, 100000, 0x40000000 + 100000])
 @pytest.mark.parametrize("verdict", [0x80000000, 0x00000000, 0x00030007], ids=ACTIONS)
 def test_a_call_that_does_not_exist(number: int, verdict: int) -> None:
     """-1 is none to the kernel itself when it would have a call made again."""
@@ -195,7 +195,7 @@ def test_a_call_that_does_not_exist(number: int, verdict: int) -> None:
     """
     filter = [bpf.load(0), (bpf.IF_EQUAL, 0, 1, number & 0xFFFFFFFF), bpf.verdict(verdict), bpf.verdict(RET_ALLOW)]
     ended = Supervised(program, {}, {"number": number, "program": filter}).both()
-    assert [record[1:] for record in ended.records] == [[True, number & 0xFFFFFFFF]]
+    assert [record[1] for record in ended.records] == [True]
     assert ended.status == (0 if verdict == 0x00030007 else signal.SIGSYS)
 
 
@@ -206,4 +206,4 @@ def test_exec_as_the_denied_call(action: str) -> None:
             os.execv("/bin/true", ["true"])
     """
     ended = Supervised(program, {"execve": action}).both()
-    assert (ended.status, ended.records) == (signal.SIGSYS, [[action, True, 59]])
+    assert (ended.status, ended.records) == (signal.SIGSYS, [[action, True, "execve"]])

@@ -12,9 +12,9 @@ from typing import Any
 from child import run
 
 _HARNESS = r"""
-import ctypes, errno, fcntl, json, os, resource, select, signal, socket, struct, sys, threading, time, traceback
+import ctypes, errno, fcntl, json, mmap, os, resource, select, signal, socket, struct, sys, threading, time, traceback
 
-from pytest_seccomp.linux import notification, process, seccomp
+from pytest_seccomp.linux import notification, process, seccomp, syscalls
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.marked import MarkedCalls
 from pytest_seccomp.linux.waiting import WaitingCall
@@ -54,7 +54,7 @@ class Action_(ctypes.Structure):
                 ("restorer", ctypes.c_void_p)]
 
 
-def catch(speak=None):
+def catch(speak=None, flags=4):  # SA_SIGINFO
     # A handler of SIGSYS in C, at least to the kernel
     @ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
     def handler(number, info, context):
@@ -67,7 +67,7 @@ def catch(speak=None):
             say("r9", hex(words[1]), "rbp", words[10] == 0x55667788, "rax", words[13], "address", address == words[16],
                 "mask", hex(int.from_bytes(ctypes.string_at(context + 296, 8), "little")))
     kept.append(handler)
-    libc.sigaction(signal.SIGSYS, ctypes.byref(Action_(ctypes.cast(handler, ctypes.c_void_p), flags=4)), None)
+    libc.sigaction(signal.SIGSYS, ctypes.byref(Action_(ctypes.cast(handler, ctypes.c_void_p), flags=flags)), None)
 
 
 kept = []
@@ -164,8 +164,12 @@ def supervise(listener):
         except FileNotFoundError:
             records.append("gone")
         else:
-            records.append([str(Action.from_verdict(verdict)), exact, call.number])
+            records.append([str(Action.from_verdict(verdict)), exact, name(call)])
         after_the_verdict(call)
+
+
+def name(call):
+    return syscalls.name_of(call.arch, call.number) or call.number
 
 
 def before_the_verdict(call):
@@ -213,7 +217,7 @@ class Ended:
     said: list[str]
     """Its lines."""
     records: list[Any]
-    """What the supervisor did: for each verdict its action, whether it was the kernel's own, and the call's number;
+    """What the supervisor did: for each verdict its action, whether it was the kernel's own, and the call's name;
     "gone" where there was none."""
 
 
