@@ -5,6 +5,7 @@ Sources: seccomp_unotify(2), include/uapi/linux/seccomp.h.
 
 import errno
 import fcntl
+import os
 from struct import Struct
 
 from pytest_seccomp.linux import notification
@@ -57,4 +58,10 @@ class WaitingCall:
     def answer(self, error: int) -> None:
         """Have it fail with an error, a positive number. FileNotFoundError where it does not wait any more, another
         OSError where something else is wrong."""
-        fcntl.ioctl(self.listener, notification.SEND, _ANSWER.pack(self.id, 0, -error, 0))
+        try:
+            fcntl.ioctl(self.listener, notification.SEND, _ANSWER.pack(self.id, 0, -error, 0))
+        except OSError as failure:
+            if failure.errno != errno.EINPROGRESS:
+                raise
+            # It has its answer, and its thread has not yet woken up
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
