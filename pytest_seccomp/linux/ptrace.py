@@ -51,8 +51,8 @@ _WALL = 0x40000000
 # Of this thread alone: a child that it does not trace is somebody else's to wait for
 _LOOK = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT | _WNOTHREAD | _WALL
 
-_QUICK_LOOKS = 100
-_PAUSE = 0.0005  # seconds
+_QUICK_LOOKS = 50
+_PAUSE = 0.0002  # seconds
 
 _Result = TypeVar("_Result")
 
@@ -166,7 +166,7 @@ def wait(tid: int, deadline: float) -> Stop | None:
         if time.monotonic() >= deadline:
             return None
         looks += 1
-        time.sleep(0 if looks < _QUICK_LOOKS else _PAUSE)
+        _let_others_run(looks)
 
 
 def in_a_thread(function: Callable[[], _Result]) -> _Result:
@@ -184,11 +184,21 @@ def in_a_thread(function: Callable[[], _Result]) -> _Result:
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()
+    looks = 0
     while os.path.exists(f"/proc/self/task/{thread.native_id}"):
-        os.sched_yield()
+        looks += 1
+        _let_others_run(looks)
     if errors:
         raise errors[0]
     return results[0]
+
+
+def _let_others_run(looks: int) -> None:
+    """Between one look at something and the next, which comes soon at first: what is waited for takes microseconds."""
+    if looks < _QUICK_LOOKS:
+        os.sched_yield()
+    else:
+        time.sleep(_PAUSE)  # also for a thread of lower priority than this one
 
 
 class _Vector(ctypes.Structure):
