@@ -33,13 +33,23 @@ _DESCRIPTOR_OFFSET = 16
 _BUFFER_LENGTH = 65536
 _SEND_AND_WAIT = Word(socket.MSG_NOSIGNAL)
 _SEND_NOW = Word(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+_RECEIVE = Word(socket.MSG_CMSG_CLOEXEC)
 
 
 def watching_filter(architecture: NativeArchitecture, cookie: int, action: int, others: bytes | None = None) -> bytes:
     """A filter that gives every call an action, or decides by the filter `others`, but for those with the cookie: of
     these, messages to the recorder and a listener that is handed over pass (sendmsg, recvmsg), and markers get the
-    action.
-    """
+    action."""
+    return _with_cookie(architecture, cookie, action) + (seccomp.verdict(action) if others is None else others)
+
+
+def passing(architecture: NativeArchitecture, cookie: int, others: bytes) -> bytes:
+    """A filter that lets messages and markers with the cookie pass, and decides by the filter `others` for the rest."""
+    return _with_cookie(architecture, cookie, seccomp.RET_ALLOW) + others
+
+
+def _with_cookie(architecture: NativeArchitecture, cookie: int, markers: int) -> bytes:
+    """The beginning of a filter, which goes on behind it for all but our own calls."""
     low, high = seccomp.argument(COOKIE_ARGUMENT)
     return b"".join(
         (
@@ -55,8 +65,7 @@ def watching_filter(architecture: NativeArchitecture, cookie: int, action: int, 
             seccomp.unless_equal(architecture.recvmsg, 1),
             seccomp.verdict(seccomp.RET_ALLOW),
             seccomp.unless_equal(architecture.prctl, 1),
-            seccomp.verdict(action),
-            seccomp.verdict(action) if others is None else others,
+            seccomp.verdict(markers),
         )
     )
 
@@ -96,6 +105,13 @@ class MarkedCalls:
         self._memory = memoryview(buffer).cast("B")
         self._vector = _IoVec(ctypes.cast(buffer, ctypes.c_void_p), 0)
         self._message = ctypes.byref(_Message(None, 0, ctypes.pointer(self._vector), 1, None, 0, 0))
+        self._control = ctypes.create_string_buffer(_CONTROL_LENGTH)
+        self._received = _Message(
+            None, 0, ctypes.pointer(self._vector), 1, ctypes.cast(self._control, ctypes.c_void_p), _CONTROL_LENGTH, 0
+        )
+        self._received_message = ctypes.byref(self._received)
+        self.descriptors: list[int] = []
+        """Those that have come with what was received, and that nobody has taken."""
 
     def mark(self, label: int, operation: int) -> int | None:
         """Make the marker call with two numbers for the recorder.
@@ -118,19 +134,24 @@ class MarkedCalls:
         length = min(len(data), _BUFFER_LENGTH)
         self._memory[:length] = data[:length]
         self._vector.length = length
-        return self._message_call("sendmsg", self._sendmsg, descriptor, _SEND_AND_WAIT if wait else _SEND_NOW)
+        flags = _SEND_AND_WAIT if wait else _SEND_NOW
+        return self._message_call("sendmsg", self._sendmsg, descriptor, self._message, flags)
 
     def receive(self, descriptor: int) -> bytes:
-        """Receive what is there, waiting for the first byte; empty at the end of the stream. Raises OSError."""
+        """Receive what is there, waiting for the first byte; empty at the end of the stream. Raises OSError.
+
+        A descriptor that comes along, one at a time, is added to `descriptors`.
+        """
         self._vector.length = _BUFFER_LENGTH
-        length = self._message_call("recvmsg", self._recvmsg, descriptor, self._zero)
+        self._received.control_length = _CONTROL_LENGTH
+        length = self._message_call("recvmsg", self._recvmsg, descriptor, self._received_message, _RECEIVE)
+        if self._received.control_length >= _SCM_RIGHTS_LENGTH:
+            self.descriptors += struct.unpack_from("=i", self._control, _DESCRIPTOR_OFFSET)
         return bytes(self._memory[:length])
 
-    def _message_call(self, name: str, number: Word, descriptor: int, flags: Word) -> int:
+    def _message_call(self, name: str, number: Word, descriptor: int, message: "raw.Reference", flags: Word) -> int:
         while True:
-            result: int = self._syscall(
-                number, Word(descriptor), self._message, flags, self._zero, self._cookie, self._zero
-            )
+            result: int = self._syscall(number, Word(descriptor), message, flags, self._zero, self._cookie, self._zero)
             if result >= 0:
                 return result
             error = raw.last_error(name)

@@ -15,7 +15,7 @@ import select
 from pytest_seccomp.errors import BackendError
 from pytest_seccomp.linux.process import Watched
 from pytest_seccomp.recorder import protocol
-from pytest_seccomp.recorder.detached import detach, first_message
+from pytest_seccomp.recorder.detached import CONTROL, detach, first_message
 from pytest_seccomp.recorder.ledger import Counts, Ledger
 from pytest_seccomp.recorder.policies import Policies
 from pytest_seccomp.recorder.spool import Spool, Unwritten
@@ -154,6 +154,8 @@ class Recorder:
         match message:
             case ("merged",):
                 self._salvage = None
+            case ("spawn", int(number), list(command)):
+                return self._spawn(number, command)
             case _ if ledger is None:
                 raise ValueError(f"a message that a recorder without a backend does not know: {message!r}")
             case ("begin", int(base), str(nodeid), int(rerun)):
@@ -165,6 +167,10 @@ class Recorder:
                 self.policies.define(number, program, calls)
             case ("under", int(label), tuple(numbers)):
                 self.policies.put(label, numbers)
+            case ("count", int(label), dict(counts)):
+                ledger.add(label, counts)
+            case ("counted", int(number), int(base)):
+                return self._reply(("counted", number, ledger.of_test(base)))
             case ("denials", int(number), int(label)):
                 return self._reply(("denials", number, *self.policies.take(label)))
             case ("open", int(number), int(base)):
@@ -193,6 +199,27 @@ class Recorder:
         """Send a message to pytest; returns its length. Raises OSError where pytest has ended."""
         data = protocol.encode(message)
         self.control.sendall(data)
+        return len(data)
+
+    def _spawn(self, number: int, command: list[str]) -> int:
+        """Start a process of ours that is to be under no filter, and send pytest the other end of its socket."""
+        ours, theirs = _socket.socketpair()
+        actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), CONTROL)]
+        pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsigdef=[_signal.SIGCHLD])
+        try:
+            os.waitpid(pid, 0)  # it goes on in a child
+        except ChildProcessError:
+            pass  # a backend has waited for it
+        data = protocol.encode(("spawn", number))
+        try:
+            passed = ours.fileno().to_bytes(4, "little")
+            sent = self.control.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, passed)])
+            self._unsent += data[sent:]
+        except OSError:
+            pass  # pytest has ended, or does not read its answers: it gets none
+        finally:
+            ours.close()
+            theirs.close()
         return len(data)
 
     def _reply(self, message: protocol.Message) -> int:

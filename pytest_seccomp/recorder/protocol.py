@@ -12,6 +12,7 @@ Settings                               first of all
                                        are JSON, counts are by call, as in the ledger
 ("collected",)                         collection is over
 ("policy", number, program, calls)     a policy: its filter, and the calls of which it may say something
+("count", label, counts)               calls of a label that were seen elsewhere
 ("under", label, numbers)              from its next marker on, the calls of a label are under these policies
 ("finish",)                            the session is over: write all, answer ("finished", complete, lost, reasons)
 ("merged",)                            the session has its files: nothing is left to do when pytest ends
@@ -26,8 +27,11 @@ With a number, which the answer has, too: a signal handler may raise while pytes
 come when pytest asks for something else.
 ("denials", number, label)             what was denied under a label since it was asked last? Answered by
                                        ("denials", number, found, left_out): `policies.Denial` each
+("counted", number, base)              what was counted for a test, by phase? ("counted", number, counts)
 ("open", number, base)                 from now on, what is counted for a test is counted for a block as well:
                                        ("open", number)
+("spawn", number, command)             a process of ours that is to be under no filter, as the recorder is:
+                                       ("spawn", number), with the other end of its control socket
 ("close", number, block)               the end of the block that had that number:
                                        ("close", number, counts, complete)
 

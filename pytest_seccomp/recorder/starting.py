@@ -23,19 +23,23 @@ _HIGHEST_DESCRIPTOR = 1023
 _READY_SECONDS = 60
 
 
+def command(module: str) -> list[str]:
+    """What runs `main` of a module in a Python of its own, with its control socket as descriptor 3."""
+    return [sys.executable, "-I", "-S", "-c", _START.format(packages=_PACKAGES, module=module)]
+
+
 def start(module: str, settings: protocol.Message, called: str) -> socket.socket:
     """Start `main` of a module, `called` so in messages, with its first message; returns the socket to it. Raises
     RecorderError."""
     if not sys.executable:
         raise RecorderError(f"cannot start {called}: this Python does not know its own executable (sys.executable)")
     ours, theirs = _connection(called)
-    command = [sys.executable, "-I", "-S", "-c", _START.format(packages=_PACKAGES, module=module)]
     try:
         # Before it starts, so that it knows what is left to it where pytest is killed meanwhile
         ours.sendall(protocol.encode(settings))
         pid = os.posix_spawn(
             sys.executable,
-            command,
+            command(module),
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -94,15 +98,16 @@ def _connection(called: str) -> tuple[socket.socket, socket.socket]:
     except OSError as error:
         raise _no_descriptor(called) from error
     with ours, theirs:
-        moved = _moved_up(ours, called)
+        moved = moved_up(ours, called)
         try:
-            return moved, _moved_up(theirs, called)
+            return moved, moved_up(theirs, called)
         except RecorderError:
             moved.close()
             raise
 
 
-def _moved_up(connection: socket.socket, called: str) -> socket.socket:
+def moved_up(connection: socket.socket, called: str) -> socket.socket:
+    """A copy under a high number. Raises RecorderError."""
     limit = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], _HIGHEST_DESCRIPTOR + 1)
     for number in range(limit - 8, CONTROL, -64):
         try:

@@ -41,16 +41,17 @@ class Connection:
         if self.closed:
             self._unsent = b""
 
-    def receive(self) -> list[protocol.Message]:
-        """The messages that have come."""
+    def receive(self, *, wait: bool = False) -> list[protocol.Message]:
+        """The messages that have come; it can wait until something has."""
         found: list[protocol.Message] = []
         while not self.closed:
             try:
-                data, descriptors = self._messages.receive(self.descriptor, wait=False)
+                data, descriptors = self._messages.receive(self.descriptor, wait=wait)
             except BlockingIOError:
                 break
             except OSError:
                 data, descriptors = b"", []  # ECONNRESET: closed with something in it that nobody has read
+            wait = False
             self.descriptors += descriptors
             if not data:
                 self.closed = True

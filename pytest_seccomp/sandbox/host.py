@@ -16,7 +16,7 @@ from pytest_seccomp.linux.messages import Messages
 from pytest_seccomp.linux.parent import adopt_orphans
 from pytest_seccomp.linux.process import Watched
 from pytest_seccomp.recorder import protocol
-from pytest_seccomp.recorder.detached import detach, first_message
+from pytest_seccomp.recorder.detached import detach
 from pytest_seccomp.sandbox.connection import Connection
 from pytest_seccomp.sandbox.ending import end_descendants
 from pytest_seccomp.sandbox.supervisor import Supervisor, stream_pair
@@ -26,32 +26,35 @@ _AGAIN_MS = 5
 
 def main() -> None:
     """Detach from pytest and serve it."""
-    control = detach()
-    (pid,) = first_message(control, protocol.Decoder())
-    assert isinstance(pid, int)
-    Host(control.detach(), pid).serve()
+    control = Connection(detach().detach())
+    first: list[protocol.Message] = []
+    while not (first or control.closed):
+        first = control.receive(wait=True)
+    if first:
+        (pid,), *requests = first
+        assert isinstance(pid, int)
+        Host(control, pid).serve(requests)
 
 
 class Host:
     """Serves the pytest process `target`."""
 
-    def __init__(self, control: int, target: int) -> None:
-        self._control = Connection(control)
+    def __init__(self, control: Connection, target: int) -> None:
+        self._control = control
         self._target = Watched(target)
         self._supervisors: set[int] = set()
         self._wakes, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._strays = False
         """Whether a supervisor was killed, and what it had may live."""
 
-    def serve(self) -> None:
-        """Fork supervisors until pytest has ended or let go of us, and all of them have."""
+    def serve(self, requests: list[protocol.Message]) -> None:
+        """Fork supervisors, first for these requests, until pytest has ended or let go of us, and all of them have."""
         adopt_orphans()
-        os.set_blocking(self._control.descriptor, False)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         gc.disable()
         gc.freeze()  # pages that a collection would write to are not shared any more
-        self._control.send(("ready",))
+        self._handle(requests)
         poll = select.poll()
         for descriptor in (self._control.descriptor, self._wakes, self._target.descriptor):
             if descriptor is not None:
@@ -63,7 +66,7 @@ class Host:
                 if descriptor == self._wakes:
                     _empty(self._wakes)
                 elif descriptor == self._control.descriptor:
-                    self._take_requests()
+                    self._handle(self._control.receive())
                     if self._control.closed:
                         poll.unregister(descriptor)
             if not gone and self._target.gone():
@@ -73,8 +76,8 @@ class Host:
             self._strays = self._strays and end_descendants(self._supervisors)
             self._wait_for_children()
 
-    def _take_requests(self) -> None:
-        for message in self._control.receive():
+    def _handle(self, requests: list[protocol.Message]) -> None:
+        for message in requests:
             match message:
                 case ("sandbox", int(n)):
                     self._fork(n)

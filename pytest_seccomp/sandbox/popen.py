@@ -107,7 +107,7 @@ class SandboxedPopen(subprocess.Popen[Any]):
             targets=list(descriptors),
             program=self._code,
             record=self._recorded,
-            process=os.getpid(),
+            process=self._sandboxes.process,
             thread=threading.current_thread().native_id or 0,
             umask=given["umask"],
             restore_signals=bool(given["restore_signals"]),

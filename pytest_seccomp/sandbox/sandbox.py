@@ -27,7 +27,9 @@ class Sandbox:
         self._news = _Stream(messages, news)
         self._recorded = recorded
         self._number = 0
-        self._asking = threading.Lock()
+        self._answers: dict[int, protocol.Message] = {}
+        # In the thread that has one of these, a signal handler may want it again
+        self._asking = threading.RLock()
         self._hearing = threading.RLock()
         self._status: int | None = None
         self._told = Told({} if recorded else None, (), ())
@@ -107,9 +109,14 @@ class Sandbox:
         self._requests.close()
         self._news.close()
 
+    def __del__(self) -> None:
+        self.close()
+
     def _ask(self, what: str, *parts: object) -> protocol.Message | None:
         """The answer to a request; None where the supervisor has ended."""
         with self._asking:
+            if self._over:
+                return None
             self._number += 1
             number = self._number
             try:
@@ -118,10 +125,15 @@ class Sandbox:
                 return None
             except OSError as error:
                 _closed(error)
-            # An answer to an earlier one, which an exception has cut off, may come first
-            while (answer := self._requests.next(wait=True)) is not None and answer[1] != number:
-                pass
-            return answer
+            # Others may come first: that to a request from which an exception has come out of a signal handler, and
+            # in such a handler, that to the request that it has interrupted
+            while number not in self._answers:
+                answer = self._requests.next(wait=True)
+                if answer is None:
+                    return None
+                assert isinstance(answer[1], int)
+                self._answers[answer[1]] = answer
+            return self._answers.pop(number)
 
     def _hear_all(self) -> None:
         """Hear the news to their end, which has come or is about to."""
@@ -143,15 +155,25 @@ class Sandbox:
                 self._remember(report)
             case ("over", report):
                 self._remember(report)
-                self._over = True
+                self._finish()
             case ("broken", text):
                 self._lose(f"the supervisor of the sandbox has failed: {text}")
             case None:
                 self._lose(_DIED)
-                self._over = True
                 if self._status is None:
                     self._status = signal.SIGKILL
+                self._finish()
         return True
+
+    def _finish(self) -> None:
+        """Nothing more is to be heard."""
+        self._over = True
+        self._news.close()
+        if self._asking.acquire(blocking=False):  # else it is closed when this object goes
+            try:
+                self._requests.close()
+            finally:
+                self._asking.release()
 
     def _remember(self, report: object) -> None:
         told = Told.from_report(report, recorded=self._recorded)  # type: ignore[arg-type]

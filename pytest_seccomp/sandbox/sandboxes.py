@@ -39,6 +39,8 @@ class Sandboxes:
         self._decoder = protocol.Decoder()
         self._number = 0
         self._sandboxes: list[Sandbox] = []
+        self.process = os.getpid()
+        """The process that they belong to."""
         _all.add(self)
 
     def start(self) -> None:
@@ -51,7 +53,8 @@ class Sandboxes:
         where it is larger than the kernel takes."""
         code = b"" if policy is None else compiling.program(policy)
         everything = policy is None or (self._record if record is None else record)
-        Filter(code, everything)  # says what is wrong with it before there is a process
+        if code:
+            Filter(code, everything)  # says what is wrong with it before there is a process
         return code, everything
 
     def new(self, *, recorded: bool) -> Sandbox:
@@ -89,12 +92,7 @@ class Sandboxes:
     def _connect(self) -> None:
         if self._control is None:
             self._decoder = protocol.Decoder()
-            self._control = self._spawn(_MODULE, (os.getpid(),), _CALLED)
-            try:
-                starting.wait_until_ready(self._control, self._decoder, _CALLED)
-            except BaseException:
-                self._forget_host()
-                raise
+            self._control = self._spawn(_MODULE, (self.process,), _CALLED)
 
     def _fork(self) -> tuple[int, int]:
         assert self._control is not None
@@ -133,6 +131,7 @@ class Sandboxes:
     def _in_a_child(self) -> None:
         """A child that a test has forked shares none of this: what it starts, it starts by a host of its own."""
         self._lock = threading.Lock()
+        self.process = os.getpid()
         self._forget_host()
         for sandbox in self._sandboxes:
             sandbox.close()
