@@ -46,6 +46,8 @@ _SIGSYS_BIT = 1 << (signal.SIGSYS - 1)
 class _Outcome(Enum):
     GIVEN = auto()
     REFUSED = auto()
+    ENDED = auto()
+    """By a signal."""
     GONE = auto()
     """The call does not wait any more. If its thread lives, it was interrupted: it may come anew."""
 
@@ -102,9 +104,12 @@ def _traced(call: WaitingCall, convention: Rewinding | Rewound, verdict: int, co
         return _Outcome.GONE
     registers = ptrace.registers(tid)
     if not convention.is_at(call, registers):
-        # Interrupted by a signal before: it is elsewhere now. But that it was answered, and is, cannot be
-        ptrace.detach(tid)
-        return _Outcome.REFUSED if answered else _Outcome.GONE
+        if not answered:  # a signal has interrupted it before, it is elsewhere now
+            ptrace.detach(tid)
+            return _Outcome.GONE
+        # A call that is not made by an instruction of its own: on the vsyscall page of x86-64
+        _by_a_signal(call)
+        return _Outcome.ENDED  # and let go after that, with this thread
 
     mask = ptrace.signal_mask(tid)
     kept = mask | ~_SIGSYS_BIT if action(verdict) == TRAP else ptrace.ALL_SIGNALS
