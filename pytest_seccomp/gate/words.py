@@ -33,9 +33,14 @@ def _report(verdict: Verdict) -> Iterator[str]:
         yield f"    {to_expect(denials)}"
 
 
+def listing(nodeid: str, phase: str, rerun: int, denials: Sequence[Denial]) -> str:
+    """Denials of a phase, without a judgement."""
+    return "\n".join([f"In {where(nodeid, phase, rerun)}:", *(f"    {line}" for line in each(denials))])
+
+
 def headline(denials: Sequence[Denial]) -> str:
     """Denials in one line: `seccomp denied socket to curl (errno)`."""
-    texts = list(dict.fromkeys(f"{denial.call} to {printable(denial.comm)} ({denial.action})" for denial in denials))
+    texts = list(dict.fromkeys(f"{denial.call} to {printable(denial.comm)} ({_answer(denial)})" for denial in denials))
     return f"seccomp denied {_shortened(texts)}"
 
 
@@ -58,7 +63,7 @@ def each(denials: Sequence[Denial]) -> Iterator[str]:
     pids: dict[tuple[str, str, str, str], list[str]] = {}
     notes: dict[tuple[str, str, str, str], list[str]] = {}
     for denial in denials:
-        kind = (denial.call, denial.action, denial.comm, denial.exe or "an executable that is gone")
+        kind = (denial.call, _answer(denial), denial.comm, denial.exe or "an executable that is gone")
         counts[kind] += denial.count
         pids.setdefault(kind, []).append(str(denial.pid))
         notes.setdefault(kind, []).extend(denial.notes)
@@ -70,6 +75,11 @@ def each(denials: Sequence[Denial]) -> Iterator[str]:
         for note in dict.fromkeys(notes[kind]):
             for line in note.splitlines():
                 yield f"    {printable(line)}"
+
+
+def _answer(denial: Denial) -> str:
+    """What was done: errno, errno:EPERM where the error is known, kill_process."""
+    return denial.action if denial.errno is None else f"{denial.action}:{denial.errno}"
 
 
 def _shortened(texts: Sequence[str]) -> str:

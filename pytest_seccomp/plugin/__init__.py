@@ -1,7 +1,6 @@
-"""PYTEST_DONT_REWRITE The entry point: options, marker, hooks, a fixture, and the hook that registers the rest."""
+"""PYTEST_DONT_REWRITE The entry point: options, and the hooks that register the rest."""
 
-import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 
 import pytest
 
@@ -22,6 +21,8 @@ _OPTIONS = {
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """The options of this plugin. Each default is None, so that it can be told from what a user says."""
+    from pytest_seccomp.plugin import offered
+
     group = parser.getgroup("seccomp", "system calls of the tests (pytest-seccomp)")
     for option, (value, text) in _OPTIONS.items():
         if not value:
@@ -33,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         parser.addini(option[2:].replace("-", "_"), f"default of {option}")
     parser.addini("seccomp_expected_denials", "calls that may be denied to every test (--seccomp-deny-log)", "args", [])
     pluginmanager.register(_ConftestImports(), "seccomp-conftest-imports")
+    pluginmanager.register(offered, "seccomp-offered")
 
 
 class _ConftestImports:
@@ -59,32 +61,3 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
         start.start(early_config, traces=traces, watches=watches)
     return (yield)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """The marker, known also to runs that do not look at it."""
-    text = "seccomp_expect_denied(*calls, strict=False): denials of these calls fail nothing; strict: they have to come"
-    config.addinivalue_line("markers", text)
-
-
-def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """The hooks, known also to runs that do not call them."""
-    pluginmanager.add_hookspecs(_Hooks)
-
-
-class _Hooks:
-    """What a conftest or a plugin may implement; docs/denials.md says what each argument is."""
-
-    def pytest_seccomp_denial(self, denial: object, notes: list[str], item: pytest.Item | None) -> bool | None:
-        """Judge a denial: True (expected), False (unexpected) or None; add texts to `notes`."""
-
-    def pytest_seccomp_summary(self, denials: list[object]) -> str | list[str] | None:
-        """What is to be said in the summary of the denials: a text, or lines."""
-
-
-@pytest.fixture(scope="session")
-def seccomp_watch(pytestconfig: pytest.Config) -> Callable[..., contextlib.ExitStack]:
-    """seccomp_watch(pid, cgroup=None): what is denied to a process that no test started counts, until close() or the
-    end of a `with`. Without --seccomp-deny-log it does nothing."""
-    watching = pytestconfig.pluginmanager.get_plugin("seccomp-denials")
-    return watching.watch if watching is not None else lambda pid, cgroup=None: contextlib.ExitStack()

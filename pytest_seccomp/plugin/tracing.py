@@ -12,16 +12,29 @@ from pytest_seccomp.plugin.headroom import make_room
 from pytest_seccomp.plugin.outcome import Outcome
 from pytest_seccomp.recorder import client, labels, protocol
 
+NAME = "seccomp-tracing"
+"""Of the plugin that has these hooks, where there is a trace."""
+
 
 class Tracing:
     """Markers around what counts for a test, for the collection, and for wider fixtures; the rest is the harness's.
 
     The wrappers are the innermost ones (trylast), so that capturing, logging and reporting are not in a test's trace.
+
+    `at_begin` is called, with the number of the run, when the recorder was told that a run of a test begins, and
+    `at_end` before it is told of the end.
     """
 
     def __init__(self, connection: client.Client) -> None:
-        self._client = connection
-        self._base = 0
+        self.client = connection
+        self.base = 0
+        """The first label of the run that goes on, or was the last one."""
+        self.wants: Callable[[pytest.Item], bool] = lambda _item: True
+        """Whether the recorder is told of a test at all."""
+        self.at_begin: list[Callable[[int], None]] = []
+        self.at_end: list[Callable[[], None]] = []
+        self.at_block: list[Callable[[], None]] = []
+        """What is called before a block of the test begins or ends."""
         self._nodeid = ""
         self._rerun = 0
         self._outcome = Outcome()
@@ -32,49 +45,54 @@ class Tracing:
     @classmethod
     def start(cls, config: pytest.Config, settings: protocol.Settings) -> "Tracing":
         """Start a recorder and come under its filter. Raises SeccompError."""
-        connection = client.start(settings)
+        return cls.of(config, client.start(settings), NAME)
+
+    @classmethod
+    def of(cls, config: pytest.Config, connection: client.Client, name: str, program: bytes | None = None) -> "Tracing":
+        """Come under the filter of a recorder, or under `program`, with which it is asked of some calls only; the hooks
+        are registered under a name. Raises SeccompError."""
         try:
-            connection.attach()
+            connection.attach(program)
         except BaseException:
             connection.close()
             raise
         tracing = cls(connection)
-        config.pluginmanager.register(tracing, "seccomp-tracing")
+        config.pluginmanager.register(tracing, name)
         config.add_cleanup(connection.close)
         return tracing
 
     @property
     def notes(self) -> list[str]:
         """What the user should know of the backend before anything runs."""
-        return self._client.notes
+        return self.client.notes
 
     @property
     def died(self) -> str | None:
         """That the recorder has died, in words, or None."""
-        return None if self._client.alive else self._client.end
+        return None if self.client.alive else self.client.end
 
     @contextlib.contextmanager
     def collecting(self) -> Iterator[None]:
         """Calls in here are the collection's."""
-        self._client.mark(labels.COLLECTION)
+        self.client.mark(labels.COLLECTION)
         try:
             yield
         finally:
-            self._client.mark(labels.HARNESS)
+            self.client.mark(labels.HARNESS)
 
     def finish(self) -> list[str]:
         """Have the recorder write all that it has. Returns the reasons for the trace to be incomplete that are not in
         the spool."""
         try:
-            reasons = self._client.finish()[3]
+            reasons = self.client.finish()[3]
         except RecorderError as error:
             return [str(error)]
         return [str(reason) for reason in reasons]  # type: ignore[attr-defined]
 
     def merged(self) -> None:
         """The run has its files, or will have none: nobody has to write them in our place."""
-        self._client.send("merged")
-        self._client.ring()
+        self.client.send("merged")
+        self.client.ring()
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_make_collect_report(self) -> Generator[None, object, object]:
@@ -87,8 +105,8 @@ class Tracing:
             return (yield)
 
     def pytest_collection_finish(self) -> None:
-        self._client.send("collected")
-        self._client.ring()
+        self.client.send("collected")
+        self.client.ring()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -96,7 +114,9 @@ class Tracing:
         self._nodeid = item.nodeid
         self._rerun = -1
         self._next_run()
+        self.client.pause(not self.wants(item))
         # pytest takes what it is to call when it sets the item up, and calls it last of all that is the item's alone
+        others = vars(item).get("teardown")
         item.teardown = functools.partial(self._tear_down, item.teardown)  # type: ignore[method-assign]
         try:
             result = yield
@@ -105,6 +125,8 @@ class Tracing:
             return result
         finally:
             del item.teardown
+            if others is not None:
+                item.teardown = others  # type: ignore[method-assign]
             if self.died and not item.session.shouldstop:
                 item.session.shouldstop = f"pytest-seccomp: after {item.nodeid}: {self.died}"
 
@@ -116,31 +138,31 @@ class Tracing:
         # pytest-rerunfailures counts on where another worker has crashed
         rerun = max(self._rerun, getattr(item, "execution_count", 1) - 1)
         self._room = make_room()
-        self._client.send("begin", self._base, json.dumps(self._nodeid), rerun)
-        self._client.mark(self._base + labels.SETUP, ring=True)
+        self._begin_run(rerun)
+        self.client.mark(self.base + labels.SETUP, ring=True)
         try:
             return (yield)
         finally:
-            self._client.mark(labels.HARNESS)
+            self.client.mark(labels.HARNESS)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self) -> Generator[None, object, object]:
-        self._client.mark(self._base + labels.CALL)
+        self.client.mark(self.base + labels.CALL)
         try:
             return (yield)
         finally:
-            self._client.mark(labels.HARNESS)
+            self.client.mark(labels.HARNESS)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_teardown(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
         self._is_last = nextitem is None or nextitem.parent is not item.parent
-        self._client.mark(self._base + labels.TEARDOWN)
+        self.client.mark(self.base + labels.TEARDOWN)
         try:
             return (yield)
         finally:
-            self._client.mark(labels.HARNESS)
+            self.client.mark(labels.HARNESS)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_fixture_setup(
@@ -171,23 +193,37 @@ class Tracing:
         finally:
             if self._is_last:
                 # What follows is torn down for the class, the module ... that ends with this test
-                self._client.mark(self._base + labels.SHARED)
+                self.client.mark(self.base + labels.SHARED)
 
     def _next_run(self) -> None:
-        self._base = labels.next_base(self._base)
+        self.base = labels.next_base(self.base)
         self._rerun += 1
         self._outcome = Outcome()
 
+    def take_up(self) -> None:
+        """Have the recorder told of the test that runs, if it was not wanted at its beginning."""
+        if self.client.is_paused:
+            self.client.pause(False)
+            self._begin_run(self._rerun)
+            self.client.ring()
+
+    def _begin_run(self, rerun: int) -> None:
+        self.client.send("begin", self.base, json.dumps(self._nodeid), rerun)
+        for listen in self.at_begin:
+            listen(rerun)
+
     def _end_run(self) -> None:
-        self._client.send("end", self._base, json.dumps(self._outcome.name))
+        for listen in self.at_end:
+            listen()
+        self.client.send("end", self.base, json.dumps(self._outcome.name))
 
     def _enter_shared(self) -> None:
-        label = self._client.label
+        label = self.client.label
         self._outer.append(label)
         if label >= labels.FIRST_TEST:
-            self._client.mark(self._base + labels.SHARED)
+            self.client.mark(self.base + labels.SHARED)
 
     def _leave_shared(self) -> None:
         label = self._outer.pop()
-        if label != self._client.label:
-            self._client.mark(label)
+        if label != self.client.label:
+            self.client.mark(label)

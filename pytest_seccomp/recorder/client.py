@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from pytest_seccomp.errors import RecorderError
@@ -34,6 +34,10 @@ class Marks(Protocol):
         which calls count anyway. Returns whether the recorder lives, as far as it is known."""
 
 
+Spawn = Callable[[str, protocol.Message, str], socket.socket]
+"""Starts `main` of a module with its first message, as `starting.start` does."""
+
+
 class Client:
     """One traced process's connection to its recorder.
 
@@ -41,15 +45,18 @@ class Client:
     more. `end` says in words what has happened.
     """
 
-    def __init__(self, control: socket.socket, cookie: int, backend: str) -> None:
+    def __init__(self, control: socket.socket, cookie: int, backend: str, messages: int | None = None) -> None:
+        """`cookie` is that of markers, and of messages where these have no other one."""
+        self.backend = backend
         self._backend = importlib.import_module(f"{backends.__name__}.{backend}")
         self._control = control
         self._descriptor = control.fileno()
         self._decoder = protocol.Decoder()
-        self._calls = MarkedCalls(cookie)
+        self._markers = MarkedCalls(cookie)
+        self._calls = self._markers if messages is None else MarkedCalls(messages)
         self._cookie = cookie
         self._marks: Marks | None = None
-        self._silent = False
+        self._silent = self._paused = False
         self._number = 0
         self._one_at_a_time = threading.RLock()
         """Threads of a test may open blocks. In the thread that has it, a signal handler may want it again."""
@@ -68,7 +75,7 @@ class Client:
         """Come under the filter, with this thread and all that it starts. Raises BackendError. With a `program`, which
         the backend `notify` takes, only under that: a filter that says of which calls the recorder is to know."""
         selected = {} if program is None else {"program": program}
-        self._marks = self._backend.attach(self._calls, self._cookie, self._descriptor, self.send, **selected)
+        self._marks = self._backend.attach(self._markers, self._cookie, self._descriptor, self.send, **selected)
         os.register_at_fork(after_in_child=self._in_a_child)
         self.mark(labels.HARNESS, ring=True)
 
@@ -79,16 +86,20 @@ class Client:
         if self.label != labels.HARNESS:
             self._silent, self._marks = True, None
 
+    def pause(self, paused: bool) -> None:
+        """Say nothing to the recorder for a while, but for requests: all calls are the harness's."""
+        self._paused = paused
+
     def mark(self, label: int, *, ring: bool = False) -> None:
         """From here on calls count for another label; with `ring`, the recorder reads its messages now."""
         self.label = label
-        marks = self._marks
+        marks = None if self._paused else self._marks
         if self.alive and marks is not None and not (marks.ring(label) if ring else marks.mark(label)):
             self.alive = False
 
     def send(self, *message: object) -> None:
         """Send a message, which the recorder of a traced process reads at the next `ring` or `request`."""
-        if self._silent:
+        if self._silent or self._paused:
             return
         data = protocol.encode(message)
         with self._one_at_a_time:
@@ -137,6 +148,19 @@ class Client:
             self._number += 1
             return self._answer((name, self._number), name, self._number, *parts)[2:]
 
+    def open_block(self, base: int) -> int:
+        """From now on, what is counted for the test with this base is counted for a block as well. Returns its number.
+        Raises RecorderError."""
+        with self._one_at_a_time:
+            self.request("open", base)
+            return self._number
+
+    def close_block(self, number: int) -> tuple[dict[int, int], bool]:
+        """What was counted for a block up to now, by call as in `ledger.Counts`, and whether it is certain that nothing
+        is missing. Raises RecorderError."""
+        counts, complete = self.request("close", number)
+        return dict(counts), bool(complete)  # type: ignore[call-overload]
+
     def spawn(self, module: str, settings: protocol.Message, called: str) -> socket.socket:
         """As `starting.start`, but by the recorder: the process is under no filter of ours. Raises RecorderError."""
         with self._one_at_a_time:
@@ -147,13 +171,27 @@ class Client:
             self._calls.send(moved.fileno(), protocol.encode(settings), wait=True)
             return moved
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether the recorder is told nothing for a while."""
+        return self._paused
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether this is a child that the code under test has forked, of which the recorder is to hear nothing."""
+        return self._silent
+
     def _answer(self, beginning: protocol.Message, *message: object) -> protocol.Message:
         """The answer to a message, which begins so: another one is to a request from which an exception has come out of
         a signal handler."""
         if self._silent:
             raise RecorderError("a child that the code under test has forked does not speak for its parent")
         with self._one_at_a_time:
-            self.send(*message)
+            paused, self._paused = self._paused, False
+            try:
+                self.send(*message)
+            finally:
+                self._paused = paused
             self._ask()
             while self.alive:
                 data = self._calls.receive(self._descriptor)
@@ -170,7 +208,8 @@ class Client:
             raise RecorderError(self.end)
 
     def _ask(self) -> None:
-        if self.alive and self._marks is not None and not self._marks.ask(self.label):
+        label = labels.HARNESS if self._paused else self.label
+        if self.alive and self._marks is not None and not self._marks.ask(label):
             self.alive = False
 
     def close(self) -> None:
@@ -181,11 +220,11 @@ class Client:
             pass  # EBADF: the code under test has closed it already
 
 
-def start(settings: protocol.Settings) -> Client:
-    """Start a recorder and wait until it is ready. Raises BackendError where its backend cannot trace here, and
-    RecorderError where it does not start."""
-    control = starting.start("pytest_seccomp.recorder.process", settings.message(), _CALLED)
-    client = Client(control, settings.cookie, settings.backend)
+def start(settings: protocol.Settings, spawn: Spawn = starting.start, messages: int | None = None) -> Client:
+    """Start a recorder and wait until it is ready; `messages` is their cookie where it is not that of the markers.
+    Raises BackendError where its backend cannot trace here, and RecorderError where it does not start."""
+    control = spawn("pytest_seccomp.recorder.process", settings.message(), _CALLED)
+    client = Client(control, settings.cookie, settings.backend, messages)
     try:
         client.wait_until_ready()
     except BaseException:

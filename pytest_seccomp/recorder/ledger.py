@@ -63,6 +63,12 @@ class Ledger:
         for kind in ("harness", *(("test",) if self._open else () if self._collected else ("collect",))):
             self._missed[kind] = _sum(self._missed.get(kind, 0), count)
 
+    def add(self, label: int, counts: Counts) -> None:
+        """Count calls for a label that somebody else has seen."""
+        mine = self.counts(label)
+        for call, count in counts.items():
+            mine[call] = mine.get(call, 0) + count
+
     def sandbox(self, label: int, argv: str, policy: str, denied: str, complete: bool, counts: Counts) -> None:
         """What a sandboxed program has done under a label, besides what is counted for it otherwise. `argv`, `policy`
         and `denied` are JSON values, as the line of a test has them."""
@@ -70,9 +76,7 @@ class Ledger:
         in_test = 0 <= phase < len(PHASES)
         if not in_test and label >= FIRST_TEST:
             label = HARNESS  # of a test whose line is written
-        mine = self.counts(label)
-        for call, count in counts.items():
-            mine[call] = mine.get(call, 0) + count
+        self.add(label, counts)
         if in_test:
             syscalls = ",".join([f"[{call >> 32},{_signed(call & 0xFFFFFFFF)},{n}]" for call, n in counts.items()])
             self._sandboxes.append(
@@ -86,19 +90,20 @@ class Ledger:
 
     def open_block(self, number: int, base: int) -> None:
         """From now on, what is counted for the test with this base is counted for a block of it as well."""
-        self._blocks[number] = base, self._misses, [dict(counts) for counts in self._of_test(base)]
+        self._blocks[number] = base, self._misses, [dict(counts) for counts in self.of_test(base)]
 
     def close_block(self, number: int) -> tuple[Counts, bool]:
         """What was counted for a block, which ends, and whether it is certain that nothing is missing."""
         base, misses, before = self._blocks.pop(number, (-1, -1, []))
         counted: Counts = {}
-        for then, now in zip(before, self._of_test(base), strict=True) if before else ():
+        for then, now in zip(before, self.of_test(base), strict=True) if before else ():
             for call, count in now.items():
                 if count != then.get(call, 0):
                     counted[call] = counted.get(call, 0) + count - then.get(call, 0)
         return counted, misses == self._misses
 
-    def _of_test(self, base: int) -> list[Counts]:
+    def of_test(self, base: int) -> list[Counts]:
+        """The counts of the test with this base up to now, by phase."""
         return [self._by_label.get(base + offset, {}) for offset in range(len(PHASES))]
 
     def end(self, base: int, outcome: str) -> None:

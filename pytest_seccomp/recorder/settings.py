@@ -40,10 +40,13 @@ def for_controller(backend: str, directory: SpoolDirectory) -> Settings:
     return _settings(backend, spool=None, worker=None, salvage=command(directory))
 
 
-def for_policies() -> Settings:
-    """For a pytest process in which a listener serves only what tests ask for, and nothing is written."""
+def for_policies(*, beside_a_trace: bool) -> Settings:
+    """For a pytest process in which a listener serves only what tests ask for, and nothing is written. Beside a trace
+    of another backend its markers are told from that one's by a cookie of their own."""
     settings = _settings("notify", spool=None, worker=None, salvage=None)
     settings.unwritten = True
+    if beside_a_trace:
+        settings.cookie = secrets.randbits(62)
     return settings
 
 

@@ -55,8 +55,10 @@ def test_no_import_and_nothing_that_shows(observing: Suite, arguments: list[str]
     (observing.folder / name).unlink()
     observing.run(*arguments, plugins=["no:seccomp", *OTHERS], python=["-W", "error"]).expect(0)
     without = json.loads((observing.folder / name).read_text())
-    assert set(with_it.pop("modules")) - set(without.pop("modules")) == {"pytest_seccomp", "pytest_seccomp.plugin"}
-    assert set(with_it.pop("plugins")) - set(without.pop("plugins")) == {"seccomp", "seccomp-conftest-imports"}
+    modules = {"pytest_seccomp", "pytest_seccomp.plugin", "pytest_seccomp.plugin.offered"}
+    assert set(with_it.pop("modules")) - set(without.pop("modules")) == modules
+    plugins = {"seccomp", "seccomp-conftest-imports", "seccomp-offered"}
+    assert set(with_it.pop("plugins")) - set(without.pop("plugins")) == plugins
     for seen in (with_it, without):
         del seen["environment"]["PYTEST_CURRENT_TEST"]
         seen["environment"].pop("PYTEST_XDIST_TESTRUNUID", None)

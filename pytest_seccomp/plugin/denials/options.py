@@ -33,8 +33,8 @@ class DenialOptions:
             other = "--seccomp-deny-source" if namespace.seccomp_deny_source else "--seccomp-on-denied"
             raise SeccompError(f"{other} needs --seccomp-deny-log=PATH: for all runs, set the ini option instead")
         path = path_of(namespace.seccomp_deny_log, "--seccomp-deny-log")
-        _check_source(_choice(config, "seccomp_deny_source", SOURCES, ALL))
-        mode = _choice(config, "seccomp_on_denied", MODES, FAIL)
+        _check_source(choice(config, "seccomp_deny_source", SOURCES, ALL))
+        mode = choice(config, "seccomp_on_denied", MODES, FAIL)
         options = cls(path, mode, of_ini(config.getini(INI)))
         if namespace.seccomp_trace and not namespace.no_seccomp_trace:
             options._check_apart(path_of(namespace.seccomp_trace, "--seccomp-trace"))
@@ -49,7 +49,7 @@ class DenialOptions:
             )
 
 
-def _choice(config: pytest.Config, name: str, choices: Sequence[str], default: str) -> str:
+def choice(config: pytest.Config, name: str, choices: Sequence[str], default: str) -> str:
     """The value of an option with an ini option of the same name. Raises SeccompError for an unknown one."""
     value: str = getattr(config.known_args_namespace, name) or config.getini(name) or default
     if value not in choices:

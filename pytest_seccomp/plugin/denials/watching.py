@@ -3,15 +3,15 @@
 import contextlib
 import json
 import os
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 
 import pytest
 
-from pytest_seccomp.errors import RecorderError, SeccompError
+from pytest_seccomp.errors import RecorderError
 from pytest_seccomp.gate import words
-from pytest_seccomp.gate.expectations import MARKER, of_marker
-from pytest_seccomp.gate.verdict import Judge, Verdict, asks_for_missing
+from pytest_seccomp.gate.verdict import Verdict, asks_for_missing
+from pytest_seccomp.plugin.denials.judging import Judging
 from pytest_seccomp.plugin.denials.options import DenialOptions
 from pytest_seccomp.recorder.watch import Denied, Seen, Watch
 from pytest_seccomp.trace.denials import COLLECTION, LATE, Denial
@@ -25,13 +25,11 @@ SECTION = "seccomp denials"
 class _Run:
     """The run of a test that is going on, or was the last one."""
 
+    judging: Judging
     nodeid: str | None = None
     """None before the first test."""
     number: int = 0
     """0 for the first run of the test."""
-    judge: Judge = field(default_factory=Judge)
-    error: str | None = None
-    """What is wrong with the test's markers."""
     reported: bool = False
     """Whether there is a report of one of its phases."""
 
@@ -47,12 +45,13 @@ class Watching:
         self._options = options
         self._watch = watch
         self._worker = worker
-        self._run = _Run(judge=Judge(options.expected))
+        self._run = _Run(Judging(config, options.expected))
         self._phase: str | None = None
         self.denials: list[Denial] = []
         """Of the whole session, judged."""
         self.reasons: list[str] = []
         """Why denials may be missing."""
+        self._told: list[Denial] = []
         watch.phase("null", COLLECTION, 0)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -69,8 +68,8 @@ class Watching:
         # pytest-rerunfailures counts on where another worker has crashed
         self._run.number = max(self._run.number, getattr(item, "execution_count", 1) - 1)
         with self._in_phase("setup"):
-            if self._run.error is not None:
-                pytest.fail(self._run.error, pytrace=False)
+            if self._run.judging.error is not None:
+                pytest.fail(self._run.judging.error, pytrace=False)
             return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -87,14 +86,19 @@ class Watching:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: "pytest.CallInfo[None]"
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        denials = self._judge(self._watch.sync(), call.when, item)
+        told, self._told = self._told, []
+        denials = self._judge(self._watch.sync(), call.when, item) + self._keep(told, item)
         self._tell_phase()  # of a part of a test (subtests) it is not over, as the watcher takes it to be
         report = yield
         asks = self._phase is None and asks_for_missing(call.when, report.outcome)
-        missing = self._run.judge.missing if asks else ()
+        missing = self._run.judging.missing if asks else ()
         self._run.reported = self._phase is None
         apply(Verdict(item.nodeid, call.when, self._run.number, self._options.mode, denials, missing), report)
         return report
+
+    def tell(self, denials: list[Denial]) -> None:
+        """Of the phase that has just ended, denials that the kernel's log does not have: by a policy of ours."""
+        self._told += denials
 
     def settle(self) -> None:
         """What was denied after the last report, or before the first test, has no report that it could fail."""
@@ -136,14 +140,7 @@ class Watching:
             pass  # the watcher has died, for which the session fails, and not the test
 
     def _begin(self, item: pytest.Item, number: int) -> None:
-        run = self._run = _Run(item.nodeid, number)
-        expectations = list(self._options.expected)
-        try:
-            for marker in item.iter_markers(MARKER):
-                expectations += of_marker(marker.args, marker.kwargs, item.nodeid)
-        except SeccompError as error:
-            run.error = str(error)
-        run.judge = Judge(expectations)
+        self._run = _Run(Judging(self._config, self._options.expected, item), item.nodeid, number)
 
     @contextlib.contextmanager
     def _in_phase(self, phase: str) -> Iterator[None]:
@@ -166,14 +163,18 @@ class Watching:
         """What has been seen, judged and written to the spool."""
         if not seen.complete:
             self.reasons += [reason for reason in seen.reasons if reason not in self.reasons]
-        denials = [self._judge_one(one, phase, item) for one in seen.denials]
+        return self._keep([self._denial(one, phase) for one in seen.denials], item)
+
+    def _keep(self, found: list[Denial], item: pytest.Item | None) -> list[Denial]:
+        """Denials, judged and written to the spool."""
+        denials = [self._run.judging.judge(denial, item) for denial in found]
         if denials:
             self._watch.write("".join(denial.format_spooled(self._worker) for denial in denials))
             self.denials += denials
         return denials
 
-    def _judge_one(self, one: Denied, phase: str, item: pytest.Item | None) -> Denial:
-        denial = Denial.seen(
+    def _denial(self, one: Denied, phase: str) -> Denial:
+        return Denial.seen(
             one.audit_arch,
             one.syscall,
             nodeid=self._run.nodeid,
@@ -189,11 +190,6 @@ class Watching:
             source=self._watch.source,
             expected=False,
         )
-        denial = self._run.judge.judge(denial)
-        notes: list[str] = []
-        hook = self._config.hook if item is None else item.ihook
-        opinions = hook.pytest_seccomp_denial(denial=denial, notes=notes, item=item)
-        return self._run.judge.judge(denial, _opinion(opinions), notes)
 
 
 def apply(verdict: Verdict, report: pytest.TestReport) -> None:
@@ -215,14 +211,3 @@ def apply(verdict: Verdict, report: pytest.TestReport) -> None:
 
 def _plain(denial: Denial) -> dict[str, object]:
     return {name: printable(value) if isinstance(value, str) else value for name, value in denial.members.items()}
-
-
-def _opinion(opinions: Sequence[object]) -> bool | None:
-    """The first of the plugins' opinions. Raises TypeError where one is none."""
-    for opinion in opinions:
-        if not isinstance(opinion, bool):
-            raise TypeError(
-                f"pytest_seccomp_denial returned {opinion!r}: return True (expected), False (unexpected) or None"
-            )
-        return opinion
-    return None
