@@ -8,6 +8,7 @@ from typing import Self
 import pytest
 
 from pytest_seccomp.errors import RecorderError
+from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.plugin import tracing
 from pytest_seccomp.plugin.headroom import make_room
 from pytest_seccomp.plugin.tracing import Tracing
@@ -122,6 +123,8 @@ class Blocks:
     def __init__(self, tracings: Sequence[Tracing], reason: str) -> None:
         self._tracings = tracings
         self._reason = reason
+        # The table of names is read when it is first asked: not in a test, whose calls that would be
+        _ = "read" in Calls({native().audit_arch << 32: 1}, platform.machine())
 
     @classmethod
     def of(cls, config: pytest.Config) -> "Blocks":
