@@ -1,9 +1,12 @@
 """When a policy begins and ends: fixtures, reruns, children, and what is left behind."""
 
+import os
 import re
+import signal
 
 import pytest
 from policed import MODES, passed
+from running import Run, until
 from traced import Suite
 
 pytestmark = pytest.mark.needs("listener")
@@ -241,3 +244,36 @@ def test_a_daemon_that_is_left_behind_is_free_when_the_test_has_ended(suite: Sui
         """,
     )
     suite.run(*options).expect(0)
+
+
+@pytest.mark.parametrize("options", MODES)
+def test_a_recorder_that_is_killed_while_it_decides(suite: Suite, options: list[str]) -> None:
+    """Nothing hangs, the test does not pass, and the session stops."""
+    suite.write(
+        "test_one.py",
+        """
+        import pathlib, socket, time
+        import pytest
+
+        @pytest.mark.seccomp(deny=["@internet"])
+        def test_one():
+            with pytest.raises(PermissionError):
+                socket.socket()
+            pathlib.Path("waits").touch()
+            while not pathlib.Path("go").exists():
+                time.sleep(0.01)
+            socket.socket().close()
+
+        def test_after():
+            pass
+        """,
+    )
+    with Run(suite, "-rA", *options) as run:
+        until("the test", lambda: (suite.folder / "waits").exists())
+        for process in run.recorders():
+            os.kill(process.pid, signal.SIGKILL)
+        (suite.folder / "go").touch()
+        finished = run.finish()
+    assert finished.status != 0
+    assert "the policy of this test was not enforced to its end: the recorder died" in finished.stdout
+    assert "PASSED" not in finished.stdout

@@ -18,12 +18,12 @@ from pytest_seccomp.plugin.policies.marked import Markers
 from pytest_seccomp.plugin.policies.policing import NAME, Policing
 from pytest_seccomp.plugin.policies.rules import Rules
 from pytest_seccomp.plugin.tracing import Tracing
+from pytest_seccomp.plugin.unfiltered import ASKED, spawn
 from pytest_seccomp.profile import bpf, compiling
 from pytest_seccomp.profile.in_process import MARKER, InProcess, together
 from pytest_seccomp.recorder import client
 from pytest_seccomp.recorder.settings import for_policies, own_cookie
 
-_OWN = "seccomp-policies-tracing"
 _DECIDES = "notify"
 _READ_THE_LOG = ("audit", "kmsg")
 
@@ -70,12 +70,8 @@ def _own_tracing(config: pytest.Config, traced: Tracing | None, needs: _Needs) -
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         raise SeccompError("not with a free-threaded Python: run it with PYTHON_GIL=1")
     program = None if everything else _asking(needs.policies)
-    if traced is None:
-        connection = client.start(for_policies(beside_a_trace=False))
-    else:
-        # By the trace's recorder, which is in no trace; and what is said to it is in none as well
-        connection = client.start(for_policies(beside_a_trace=True), traced.client.spawn, own_cookie())
-    own = Tracing.of(config, connection, _OWN, program)
+    connection = client.start(for_policies(beside_a_trace=traced is not None), spawn(config), own_cookie())
+    own = Tracing.of(config, connection, ASKED, program)
     own.client.end = _DIED
     if traced is not None and traced.client.backend in _READ_THE_LOG:
         traced.at_end.append(HandOver(own, traced))
