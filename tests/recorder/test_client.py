@@ -218,6 +218,26 @@ def test_an_answer_in_pieces(pair: Pair) -> None:
     assert protocol.Decoder().feed(theirs.recv(100)) == [("finish",)]
 
 
+def test_an_answer_to_an_earlier_request_is_passed_over(pair: Pair) -> None:
+    """A signal handler has raised while pytest waited for it."""
+    made, theirs = pair
+    theirs.sendall(protocol.encode(("denials", 1, [], 0)) + protocol.encode(("denials", 2, [7], 3)))
+    made._number = 1
+    assert made.request("denials", 9) == ([7], 3)
+    assert protocol.Decoder().feed(theirs.recv(100)) == [("denials", 2, 9)]
+
+
+def test_a_recorder_that_is_told_nothing_still_has_requests(pair: Pair) -> None:
+    made, theirs = pair
+    made.pause(True)
+    made.send("begin", 4, '"a"', 0)
+    theirs.sendall(protocol.encode(("open", 1)))
+    assert made.open_block(4) == 1
+    made.pause(False)
+    made.send("collected")
+    assert protocol.Decoder().feed(theirs.recv(1000)) == [("open", 1, 4), ("collected",)]
+
+
 def test_a_recorder_that_has_died(pair: Pair) -> None:
     made, theirs = pair
     theirs.close()

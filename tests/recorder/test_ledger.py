@@ -272,3 +272,42 @@ def test_a_sandbox_that_was_not_seen_in_full_makes_its_test_incomplete(ledger: L
     assert harness["complete"] is True
     assert (end["complete"], end["lost"]) == (False, None)
     assert end["reasons"] == ['calls of a program in a sandbox may be missing: ["curl"]']
+
+
+def test_a_block_counts_what_its_test_makes_meanwhile(ledger: Ledger) -> None:
+    ledger.begin(BASE, '"a"', 0)
+    ledger.counts(BASE + labels.SETUP)[READ] = 5
+    ledger.counts(BASE + labels.CALL)[GETPID] = 2
+    ledger.open_block(1, BASE)
+    ledger.counts(BASE + labels.CALL)[GETPID] = 12
+    ledger.counts(BASE + labels.TEARDOWN).update({GETPID: 3, READ: 1})
+    ledger.counts(labels.HARNESS)[READ] = 100
+    assert ledger.close_block(1) == ({GETPID: 13, READ: 1}, True)
+    assert ledger.close_block(1)[0] == {}
+
+
+def test_a_block_in_which_calls_were_missed_is_incomplete(ledger: Ledger) -> None:
+    ledger.begin(BASE, '"a"', 0)
+    ledger.miss(2)
+    ledger.open_block(1, BASE)
+    ledger.open_block(2, BASE)
+    assert ledger.close_block(1) == ({}, True)
+    ledger.miss(None)
+    assert ledger.close_block(2) == ({}, False)
+
+
+def test_a_block_does_not_outlast_its_test(ledger: Ledger) -> None:
+    ledger.begin(BASE, '"a"', 0)
+    ledger.open_block(1, BASE)
+    ledger.end(BASE, '"passed"')
+    ledger.counts(BASE + labels.CALL)[GETPID] = 1
+    assert ledger.close_block(1) == ({}, False)
+
+
+def test_what_somebody_else_has_seen_is_counted(ledger: Ledger, path: Path) -> None:
+    ledger.begin(BASE, '"a"', 0)
+    ledger.counts(BASE + labels.CALL)[GETPID] = 1
+    ledger.add(BASE + labels.CALL, {GETPID: 2, READ: 3})
+    assert ledger.of_test(BASE) == [{}, {GETPID: 3, READ: 3}, {}, {}]
+    ledger.end(BASE, '"passed"')
+    assert [entry[1:] for entry in lines(path)[0]["syscalls"]] == [[39, {"call": 3}], [0, {"call": 3}]]

@@ -7,7 +7,7 @@ import struct
 import pytest
 from child import output
 
-from pytest_seccomp.linux import architecture, process, seccomp
+from pytest_seccomp.linux import architecture, marked, process, seccomp
 from pytest_seccomp.linux.architecture import AARCH64, ARM, I386, RISCV64, X86_64, NativeArchitecture
 from pytest_seccomp.linux.seccomp import RET_ALLOW, RET_USER_NOTIF
 from pytest_seccomp.recorder.backends import notify
@@ -80,6 +80,37 @@ def test_the_filter_is_that_of_the_machine(monkeypatch: pytest.MonkeyPatch, nati
     assert verdict(program, native.audit_arch, native.recvmsg, COOKIE) == RET_ALLOW
     assert verdict(program, native.audit_arch, native.prctl, COOKIE) == RET_USER_NOTIF
     assert verdict(program, X86_64.audit_arch, native.sendmsg, COOKIE) == RET_USER_NOTIF
+
+
+OTHERS = seccomp.load(seccomp.OFFSET_NUMBER) + seccomp.unless_equal(39, 1) + seccomp.verdict(RET_USER_NOTIF)
+OTHERS += seccomp.verdict(RET_ALLOW)
+"""A filter that asks of one call."""
+
+
+@pytest.mark.parametrize("number", [0, 39, SENDMSG, RECVMSG, PRCTL])
+@pytest.mark.parametrize("fifth", [0, COOKIE ^ 1, COOKIE ^ 1 << 32])
+def test_selected_calls_are_notified(number: int, fifth: int) -> None:
+    expected = RET_USER_NOTIF if number == 39 else RET_ALLOW
+    assert verdict(notify.selecting_filter(COOKIE, OTHERS), X86_64.audit_arch, number, fifth) == expected
+
+
+def test_among_selected_calls_are_markers_always_and_messages_never() -> None:
+    everything = seccomp.verdict(RET_USER_NOTIF)
+    assert verdict(notify.selecting_filter(COOKIE, OTHERS), X86_64.audit_arch, PRCTL, COOKIE) == RET_USER_NOTIF
+    for number in (SENDMSG, RECVMSG):
+        assert verdict(notify.selecting_filter(COOKIE, everything), X86_64.audit_arch, number, COOKIE) == RET_ALLOW
+        assert verdict(notify.selecting_filter(COOKIE, everything), I386.audit_arch, number, COOKIE) == RET_USER_NOTIF
+
+
+def test_what_another_cookie_marks_can_be_let_pass() -> None:
+    everything = seccomp.verdict(RET_USER_NOTIF)
+    program = notify.selecting_filter(COOKIE, marked.passing(X86_64, COOKIE ^ 3, everything))
+    for number in (SENDMSG, RECVMSG, PRCTL):
+        assert verdict(program, X86_64.audit_arch, number, COOKIE ^ 3) == RET_ALLOW
+        assert verdict(program, X86_64.audit_arch, number, COOKIE ^ 7) == RET_USER_NOTIF
+        assert verdict(program, I386.audit_arch, number, COOKIE ^ 3) == RET_USER_NOTIF
+    assert verdict(program, X86_64.audit_arch, PRCTL, COOKIE) == RET_USER_NOTIF
+    assert verdict(program, X86_64.audit_arch, 39, COOKIE ^ 3) == RET_USER_NOTIF
 
 
 @pytest.mark.parametrize("cookie", [0, 0xFFFFFFFF, 1 << 32, 2**62 - 1])
