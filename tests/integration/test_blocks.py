@@ -247,3 +247,35 @@ def test_blocks_are_in_the_trace_of_the_test_as_well(suite: Suite, options: list
     assert trace.complete
     (line,) = trace.tests
     assert line.own == {"call": {"getppid": 2}}, json.dumps(line.members)
+
+
+@pytest.mark.parametrize("options", MODES)
+def test_blocks_in_threads(suite: Suite, options: list[str]) -> None:
+    """Several threads may ask at once; each block counts at least its own calls."""
+    suite.write(
+        "test_one.py",
+        """
+        import os, threading
+
+        def test_one(seccomp_trace):
+            wrong = []
+
+            def work():
+                for _ in range(20):
+                    with seccomp_trace() as trace:
+                        for _ in range(10):
+                            os.getppid()
+                    if not trace.complete or trace["getppid"] < 10:
+                        wrong.append(trace)
+
+            threads = [threading.Thread(target=work) for _ in range(4)]
+            with seccomp_trace() as all_of_it:
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+            assert wrong == []
+            assert all_of_it["getppid"] == 4 * 20 * 10
+        """,
+    )
+    suite.run(*options).expect(0)
