@@ -102,3 +102,36 @@ def test_where_a_policy_cannot_be_enforced_its_tests_fail(suite: Suite) -> None:
     )
     assert "FAILED inner/test_one.py::test_block - pytest_seccomp.errors.RecorderError: " in finished.stdout
     assert "PASSED inner/test_one.py::test_other" in finished.stdout
+
+
+@pytest.mark.parametrize("options", MODES)
+def test_what_our_own_messages_and_markers_need_can_be_denied(suite: Suite, options: list[str]) -> None:
+    suite.write(
+        "test_one.py",
+        """
+        import ctypes, socket
+        import pytest
+
+        @pytest.mark.seccomp_expect_denied("sendmsg", "recvmsg", "prctl", strict=True)
+        @pytest.mark.seccomp(deny=["sendmsg", "recvmsg", "prctl"], fixtures=True)
+        def test_one(seccomp_trace):
+            with seccomp_trace() as trace:
+                one, two = socket.socketpair()
+                for call in (lambda: one.sendmsg([b"x"]), lambda: two.recvmsg(1)):
+                    with pytest.raises(PermissionError):
+                        call()
+                assert ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) == -1
+                one.close(), two.close()
+            assert not {"sendmsg", "recvmsg", "prctl"} & set(trace)
+            assert trace["socketpair"] == 1
+
+        def test_after():
+            one, two = socket.socketpair()
+            with one, two:
+                one.sendmsg([b"x"])
+                assert two.recvmsg(1)[0] == b"x"
+        """,
+    )
+    finished = suite.run(*options).expect(0)
+    if options:
+        assert finished.trace().complete
