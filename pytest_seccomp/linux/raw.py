@@ -15,7 +15,9 @@ Word = ctypes.c_ulong
 
 
 if TYPE_CHECKING:
-    from ctypes import _CArgObject as Reference  # what ctypes.byref gives
+    from ctypes import _CArgObject
+
+    Reference = _CArgObject  # what ctypes.byref gives
 
 
 def function(name: str = "syscall") -> Any:
