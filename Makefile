@@ -10,9 +10,10 @@ TOOLS := $(VENV)-tools/bin
 LOWEST := $(VENV)-lowest/bin
 ENVIRONMENT := $(PYTHON) tools/environment.py
 TRACE := build/demo/shelf.ndjson
+CORPUS := build/fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest coverage lint format types docs bench clean
+.PHONY: help demo test lowest coverage lint format types docs bench fuzz clean
 
 help: ## show this list
 	@echo "pytest-seccomp: system calls of a test suite. Targets:"
@@ -61,6 +62,12 @@ docs: ## build the documentation into site/; a warning is an error
 bench: ## measure the cost of tracing, beside other tracers
 	@$(ENVIRONMENT) $(VENV) --group test --wheel
 	$(BIN)/python benchmarks $(ARGS)
+
+fuzz: ## look for texts that the parser of audit records misreads: an hour with ARGS=-max_total_time=3600
+	@$(ENVIRONMENT) $(VENV)-fuzz --group fuzz --wheel
+	@mkdir -p $(CORPUS)
+	PYTHONPATH=tests/support $(VENV)-fuzz/bin/python tools/fuzz_seccomp_record.py $(or $(ARGS),-max_total_time=60) \
+		-artifact_prefix=build/ $(CORPUS)
 
 clean: ## remove everything that make has made
 	rm -rf $(VENV) $(VENV).lock $(VENV)-* .venv-* build dist site
