@@ -106,9 +106,13 @@ def room_in_the_kernels_log(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def users_environment() -> Iterator[None]:
-    """Hide from the runs inside the tests that they are started by a pytest, an xdist worker perhaps."""
+    """Hide from the runs inside the tests that they are started by a pytest, an xdist worker perhaps, and what else
+    changes what a run prints: in CI pytest shortens nothing."""
     hidden = [
-        name for name in os.environ if name.startswith(("PYTEST_", "COV_CORE_")) and name != "PYTEST_CURRENT_TEST"
+        name
+        for name in os.environ
+        if (name.startswith(("PYTEST_", "COV_CORE_")) and name != "PYTEST_CURRENT_TEST")
+        or name in ("CI", "BUILD_NUMBER", "FORCE_COLOR", "PY_COLORS")
     ]
     saved = {name: os.environ.pop(name) for name in hidden}
     yield

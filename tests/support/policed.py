@@ -96,3 +96,13 @@ OFFLINE = """
 def passed(finished: Finished) -> list[str]:
     """The names of the tests that have passed, for runs with -rA."""
     return re.findall(r"^PASSED \S+::(\w+)", finished.stdout, re.MULTILINE)
+
+
+def told(finished: Finished, heading: str) -> str:
+    """The first line of what a run says below a heading: a test that has failed, or `ERROR at teardown of` one.
+
+    Its last lines name it as well; but not, with an older pytest, what was wrong, where a report has that as a text.
+    """
+    found = re.findall(rf"^_+ {re.escape(heading)} _+\n(.*)$", finished.stdout, re.MULTILINE)
+    assert len(found) == 1, finished.output
+    return str(found[0])
