@@ -14,14 +14,11 @@ import signal
 import socket
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pytest_seccomp.linux import raw, seccomp
 from pytest_seccomp.linux.architecture import NativeArchitecture, native
 from pytest_seccomp.linux.raw import Word
-
-if TYPE_CHECKING:
-    from pytest_seccomp.linux.raw import Reference
 
 MARKER_OPTION = 0x7FFFFFFF
 """An operation that prctl(2) does not have: where nobody answers in its place, the kernel says EINVAL."""
@@ -152,7 +149,7 @@ class MarkedCalls:
             self.descriptors += struct.unpack_from("=i", self._control, _DESCRIPTOR_OFFSET)
         return bytes(self._memory[:length])
 
-    def _message_call(self, name: str, number: Word, descriptor: int, message: "Reference", flags: Word) -> int:
+    def _message_call(self, name: str, number: Word, descriptor: int, message: "raw.Reference", flags: Word) -> int:
         while True:
             result: int = self._syscall(number, Word(descriptor), message, flags, self._zero, self._cookie, self._zero)
             if result >= 0:

@@ -9,6 +9,26 @@ import os
 import resource
 import signal
 
+_NAME_WIDTH = 25  # fs/proc/base.c, proc_pid_limits
+
+_LIMITS = {
+    "Max cpu time": resource.RLIMIT_CPU,
+    "Max file size": resource.RLIMIT_FSIZE,
+    "Max data size": resource.RLIMIT_DATA,
+    "Max stack size": resource.RLIMIT_STACK,
+    "Max core file size": resource.RLIMIT_CORE,
+    "Max resident set": resource.RLIMIT_RSS,
+    "Max processes": resource.RLIMIT_NPROC,
+    "Max open files": resource.RLIMIT_NOFILE,
+    "Max locked memory": resource.RLIMIT_MEMLOCK,
+    "Max address space": resource.RLIMIT_AS,
+    "Max pending signals": resource.RLIMIT_SIGPENDING,
+    "Max msgqueue size": resource.RLIMIT_MSGQUEUE,
+    "Max nice priority": resource.RLIMIT_NICE,
+    "Max realtime priority": resource.RLIMIT_RTPRIO,
+    "Max realtime timeout": resource.RLIMIT_RTTIME,
+}
+
 _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)
 """Ignored by Python, unless a program is to have them restored (subprocess, `restore_signals`)."""
 
@@ -29,8 +49,7 @@ class Inherited:
         self._groups = list(map(int, fields[b"Groups"].split()))
         self._affinity = os.sched_getaffinity(thread)
         self._nice = os.getpriority(os.PRIO_PROCESS, thread)
-        numbers = {getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
-        self._limits = {number: resource.prlimit(process, number) for number in numbers}
+        self._limits = _limits(process)
 
     def enter_folder(self) -> None:
         """Have the working directory. Raises OSError."""
@@ -72,3 +91,21 @@ class Inherited:
             os.setresgid(*self._gids)
         if os.getresuid() != self._uids:
             os.setresuid(*self._uids)
+
+
+def _limits(process: int) -> dict[int, tuple[int, int]]:
+    """The resource limits of a process, soft and hard. Not by prlimit(2), which asks for CAP_SYS_RESOURCE where a test
+    has become another user."""
+    with open(f"/proc/{process}/limits", "rb") as file:
+        lines = file.read().splitlines()[1:]
+    found = {}
+    for line in lines:
+        name = line[:_NAME_WIDTH].rstrip().decode()
+        soft, hard, *_ = line[_NAME_WIDTH:].split()
+        if name in _LIMITS:
+            found[_LIMITS[name]] = _limit(soft), _limit(hard)
+    return found
+
+
+def _limit(text: bytes) -> int:
+    return resource.RLIM_INFINITY if text == b"unlimited" else int(text)

@@ -2,6 +2,7 @@
 own code.
 """
 
+import errno
 import inspect
 import os
 import subprocess
@@ -99,12 +100,31 @@ class SandboxedPopen(subprocess.Popen[Any]):
         args, executable = _command(given["args"], given["executable"], given["shell"])
         sys.audit("subprocess.Popen", executable, args, given["cwd"], given["env"])
         descriptors = _descriptors(given)
-        request = Request(
+        request = self._request(given, args, executable, list(descriptors))
+        self.sandbox = self._sandboxes.new(recorded=self._recorded)
+        try:
+            failure = self.sandbox.start(request, list(descriptors.values()))
+        except OSError as error:
+            if error.errno != errno.EBADF or not (closed := _closed_standard(descriptors)):
+                raise
+            # Nothing was sent. To look whether they are open takes calls that would be in pytest's own trace each time
+            for number in closed:
+                del descriptors[number]
+            request.targets = list(descriptors)
+            failure = self.sandbox.start(request, list(descriptors.values()))
+        self._close_pipe_fds(*(given[name] for name in _PIPES))  # type: ignore[attr-defined]
+        if failure is not None:
+            _raise(failure, executable, given["cwd"])
+        self.pid = self.sandbox.pid
+        self._child_created = True
+
+    def _request(self, given: dict[str, Any], args: list[Any], executable: Any, targets: list[int]) -> Request:
+        return Request(
             argv=_bytes(args),
             paths=_paths(executable, given["env"]),
             environment=_environment(given["env"]),
             cwd=None if given["cwd"] is None else _bytes([given["cwd"]])[0],
-            targets=list(descriptors),
+            targets=targets,
             program=self._code,
             record=self._recorded,
             process=self._sandboxes.process,
@@ -117,13 +137,6 @@ class SandboxedPopen(subprocess.Popen[Any]):
             gids=given["gids"],
             uid=-1 if given["uid"] is None else given["uid"],
         )
-        self.sandbox = self._sandboxes.new(recorded=self._recorded)
-        failure = self.sandbox.start(request, list(descriptors.values()))
-        self._close_pipe_fds(*(given[name] for name in _PIPES))  # type: ignore[attr-defined]
-        if failure is not None:
-            _raise(failure, executable, given["cwd"])
-        self.pid = self.sandbox.pid
-        self._child_created = True
 
     def _internal_poll(self, _deadstate: int | None = None, **_others: Any) -> int | None:
         if self.returncode is None and self._waitpid_lock.acquire(blocking=False):  # type: ignore[attr-defined]
@@ -194,6 +207,12 @@ def _descriptors(given: dict[str, Any]) -> dict[int, int]:
     for number in own:
         found.setdefault(number, number)
     return found
+
+
+def _closed_standard(descriptors: dict[int, int]) -> list[int]:
+    """Those of the standard ones that the program is to have as pytest has them, and pytest has not."""
+    own = [number for number in _STANDARD if descriptors.get(number) == number]
+    return [number for number in own if not os.path.exists(f"/proc/self/fd/{number}")]
 
 
 def _inheritable() -> list[int]:

@@ -45,6 +45,10 @@ class Sandbox:
             self._requests.send(request.message(), descriptors)
         except (BrokenPipeError, ConnectionResetError):
             pass  # why is in the news
+        except OSError as error:
+            for descriptor in descriptors:
+                os.fstat(descriptor)  # raises as subprocess does, where it is this one that is wrong
+            _closed(error)
         with self._hearing:
             while True:
                 message = self._news.next(wait=True)
@@ -94,7 +98,7 @@ class Sandbox:
 
     def signal(self, number: int) -> None:
         """Send a signal to the program; nothing where it has ended. Raises OSError where it may not be."""
-        answer = self._ask("signal", number)
+        answer = self._ask("signal", int(number))  # one of signal.Signals is no plain value
         if answer is not None and answer[2]:
             code = int(answer[2])  # type: ignore[call-overload]
             raise OSError(code, os.strerror(code))

@@ -1,5 +1,6 @@
 """The sandboxes of one pytest process: their host, starting them, and what they did in the meantime."""
 
+import fcntl
 import os
 import socket
 import threading
@@ -17,6 +18,7 @@ from pytest_seccomp.sandbox.sandbox import Sandbox
 
 _MODULE = "pytest_seccomp.sandbox.host"
 _CALLED = "the host of sandboxes"
+_LAST_STANDARD = 2
 
 Spawn = Callable[[str, protocol.Message, str], socket.socket]
 """Starts `main` of a module with its first message, as `starting.start` does; returns the socket to it."""
@@ -112,7 +114,7 @@ class Sandboxes:
                         case ("sandbox", n, _):
                             requests, news, *descriptors = descriptors
                             if n == number:
-                                return requests, news
+                                return _above_standard(requests), _above_standard(news)
                             for descriptor in (requests, news):  # of a start that an exception has cut off
                                 os.close(descriptor)
                         case ("refused", n, reason) if n == number:
@@ -136,6 +138,15 @@ class Sandboxes:
         for sandbox in self._sandboxes:
             sandbox.close()
         self._sandboxes = []
+
+
+def _above_standard(descriptor: int) -> int:
+    """The descriptor, under another number where it has that of a standard one which pytest has closed."""
+    if descriptor > _LAST_STANDARD:
+        return descriptor
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _LAST_STANDARD + 1)
+    os.close(descriptor)
+    return moved
 
 
 class _HostDied(Exception):

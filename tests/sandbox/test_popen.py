@@ -34,8 +34,10 @@ umask = os.umask(0)
 print(json.dumps({
     "argv": sys.argv, "cwd": os.getcwd(), "environment": {**os.environ}, "umask": umask,
     "users": os.getresuid(), "groups": [os.getresgid(), sorted(os.getgroups())],
-    "session": os.getsid(0) == os.getpid(), "ignored": status["SigIgn"], "blocked": status["SigBlk"],
-    "descriptors": {number: descriptor(number) for number in (0, 1, 2, *map(int, sys.argv[1:]))},
+    "session": os.getsid(0) == os.getpid(), "blocked": status["SigBlk"],
+    # Without 32 and 33, of which posix_spawn makes what it likes, and the C library what it needs (glibc, spawni.c)
+    "ignored": int(status["SigIgn"], 16) & ~(3 << 31),
+    "descriptors": {number: descriptor(number) for number in (0, 1, 2, *map(int, filter(str.isdigit, sys.argv[1:])))},
     "open": sorted(set(map(int, os.listdir("/proc/self/fd"))) - {3}),
     "limits": [resource.getrlimit(number) for number in range(16)],
     "nice": os.nice(0), "processors": sorted(os.sched_getaffinity(0)),
@@ -60,7 +62,7 @@ def both(sandboxes: Sandboxes, *positional: Any, **named: Any) -> Any:
 
 
 def test_all_is_as_pytest_hands_it_down(sandboxes: Sandboxes) -> None:
-    both(sandboxes, argv("one", "two words", "", "ü"))  # type: ignore[arg-type]
+    both(sandboxes, argv("one", "two words", "", "ü"))
 
 
 @contextlib.contextmanager
@@ -124,11 +126,11 @@ def processor() -> Iterator[None]:
         lambda tmp_path: ignoring(signal.SIGHUP),
         lambda tmp_path: blocking(signal.SIGUSR1),
         lambda tmp_path: limit(resource.RLIMIT_NOFILE, 200),
-        lambda tmp_path: limit(resource.RLIMIT_CORE, 0),
+        lambda tmp_path: limit(resource.RLIMIT_CPU, 100_000),
         lambda tmp_path: environment("OF_A_TEST", "ä"),
         lambda tmp_path: processor(),
     ],
-    ids=["umask", "folder", "ignored signal", "blocked signal", "open files", "core", "environment", "processors"],
+    ids=["umask", "folder", "ignored signal", "blocked signal", "open files", "seconds", "environment", "processors"],
 )
 def test_what_a_test_changes_of_pytest_is_handed_down_too(
     changed: Callable[[Path], contextlib.AbstractContextManager[None]], tmp_path: Path, sandboxes: Sandboxes
@@ -219,12 +221,13 @@ def test_a_user_that_a_test_has_become(sandboxes: Sandboxes) -> None:
 
 @pytest.mark.parametrize("close_fds", [True, False])
 def test_descriptors_are_passed_on_under_their_numbers(close_fds: bool, tmp_path: Path, sandboxes: Sandboxes) -> None:
-    with open(tmp_path / "one", "wb") as one, open(tmp_path / "two", "wb") as two, open(tmp_path / "three") as three:
+    with open(tmp_path / "1", "wb") as one, open(tmp_path / "2", "wb") as two, open(tmp_path / "3", "wb") as three:
         os.dup2(one.fileno(), 77)
         os.dup2(two.fileno(), 5 if two.fileno() != 5 else 6, inheritable=False)
         try:
             passed = (77, two.fileno())
-            found = both(sandboxes, argv(*passed, three.fileno()), pass_fds=passed, close_fds=close_fds)
+            named = {"pass_fds": passed} if close_fds else {"close_fds": False}
+            found = both(sandboxes, argv(*passed, three.fileno()), **named)
             assert not isinstance(found["descriptors"]["77"], str)
             assert isinstance(found["descriptors"][str(three.fileno())], str)
         finally:
@@ -241,7 +244,7 @@ def test_many_descriptors_are_passed_on(sandboxes: Sandboxes) -> None:
             os.close(number)
 
 
-@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1], [0, 1, 2]], ids=str)
+@pytest.mark.parametrize("closed", [[1], [0, 1, 2]], ids=str)
 def test_standard_descriptors_that_are_closed_stay_closed(closed: list[int], tmp_path: Path) -> None:
     """In a process of its own, which has them closed."""
     program = f"""
@@ -250,16 +253,18 @@ from pytest_seccomp.sandbox.running import run
 from pytest_seccomp.sandbox.sandboxes import Sandboxes
 for number in {closed}:
     os.close(number)
-command = ["/bin/sh", "-c", "ls -l /proc/$$/fd | awk 'NR > 1 {{print $9}}' > " + sys.argv[1] + "; exit 3"]
+look = (
+    "import os, sys; "
+    "print([n for n in range(3) if os.path.exists(f'/proc/self/fd/{{n}}')], file=open(sys.argv[1], 'w'))"
+)
 sandboxes = Sandboxes()
 for called, name in ((subprocess.run, "plain"), (lambda *a: run(*a, sandboxes=sandboxes), "boxed")):
-    command[2] = command[2].replace(sys.argv[1], sys.argv[1] + name)
-    assert called(command).returncode == 3
-    command[2] = command[2].replace(sys.argv[1] + name, sys.argv[1])
+    called(["/usr/bin/env", "python3", "-c", look, sys.argv[1] + name])
 sandboxes.close()
+os._exit(7)  # without flushing what is closed
 """
     done = subprocess.run([sys.executable, "-I", "-c", program, f"{tmp_path}/"], timeout=60)
-    assert done.returncode == 0
+    assert done.returncode == 7
     assert (tmp_path / "boxed").read_text() == (tmp_path / "plain").read_text() != ""
 
 
@@ -288,7 +293,7 @@ sandboxes.close()
         (["/bin/true"], {"pass_fds": [999]}),
         (Path("/bin/true"), {"shell": True}),
     ],
-    ids=str,
+    ids=lambda value: repr(value)[:40],  # it gets into the environment (PYTEST_CURRENT_TEST)
 )
 def test_what_cannot_start_raises_what_subprocess_raises(
     command: Any, named: dict[str, Any], sandboxes: Sandboxes
@@ -354,9 +359,10 @@ def test_check_raises_with_what_was_printed(sandboxes: Sandboxes) -> None:
 
 @pytest.mark.parametrize("named", [{"stdin": 0, "input": b""}, {"stdout": 1, "capture_output": True}], ids=str)
 def test_arguments_that_exclude_each_other(named: dict[str, Any], sandboxes: Sandboxes) -> None:
-    for start in (subprocess.run, run):
-        with pytest.raises(ValueError, match="may not"):
-            start(["/bin/true"], **named, **({"sandboxes": sandboxes} if start is run else {}))
+    with pytest.raises(ValueError, match="may not"):
+        subprocess.run(["/bin/true"], **named)
+    with pytest.raises(ValueError, match="may not"):
+        run(["/bin/true"], **named, sandboxes=sandboxes)
 
 
 def test_preexec_fn_is_refused(sandboxes: Sandboxes) -> None:
@@ -369,6 +375,8 @@ def test_talking_to_a_program(sandboxes: Sandboxes) -> None:
         ["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, sandboxes=sandboxes
     ) as process:
         assert process.poll() is None
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.write("hello\n")
         assert process.stdout.readline() == "hello\n"
         assert (Path("/proc") / str(process.pid) / "comm").read_text() == "cat\n"
@@ -409,6 +417,7 @@ def test_several_threads_wait_for_one_program(sandboxes: Sandboxes) -> None:
     for thread in threads:
         thread.start()
     assert process.syscalls["execve"] == 1  # asked for while others wait
+    assert process.stdin is not None
     process.stdin.close()
     for thread in threads:
         thread.join()

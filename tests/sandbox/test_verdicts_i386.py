@@ -39,9 +39,9 @@ def test_a_call_of_32_bits_in_a_program_of_64(action: str) -> None:
     program = """
         def the_program():
             page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-            # push rbx; push rbp; mov eax, 158 (sched_yield); mov ebp, 0x55667788; int 0x80; mov ecx, ebp; pop rbp;
-            # pop rbx; shl rcx, 32; or rax, rcx; ret
-            page[:25] = bytes.fromhex("53 55 b89e000000 bd88776655 cd80 89e9 5d 5b 48c1e120 4809c8 c3")
+            # push rbx; push rbp; xor r9d, r9d; mov eax, 158 (sched_yield); mov ebp, 0x55667788; int 0x80; mov ecx, ebp;
+            # pop rbp; pop rbx; shl rcx, 32; or rax, rcx; ret
+            page[:29] = bytes.fromhex("53 55 4531c9 b89e000000 bd88776655 cd80 89e9 5d 5b 48c1e120 4809c8 c3")
             address = ctypes.addressof(ctypes.c_char.from_buffer(page))
             catch()
             say(hex(ctypes.CFUNCTYPE(ctypes.c_ulong)(address)()))
@@ -82,7 +82,7 @@ static void say(const char *name, word value) {
 }
 
 static void handler(int number, word *info, word *context) {
-    word *registers = context + 5; /* flags, link, stack (3 words): gs fs es ds edi esi ebp esp ebx edx ecx eax .. eip */
+    word *registers = context + 5; /* flags, link, stack (3 words): gs fs es ds edi esi ebp esp ebx .. */
     say("signal", number), say("errno", info[1]), say("code", info[2]);
     say("address", info[3] == registers[14]), say("call", info[4]), say("arch", info[5]);
     say("ebp", registers[6]), say("eax", registers[11]);
@@ -96,8 +96,8 @@ void entry(word *stack) {
     call6(0, 174, 31, (word)action, 0, 8, 0, 0);
     for (word way = 0; way <= (vdso != 0); way++) {
         say("way", way);
-        word result = call6(way, 158, 1, 2, 3, 4, 5, 0x55667788);
-        say("result", result), say("after", after);
+        word result = call6(way, 158, 1, 2, 3, 4, 5, 0x55667788), ebp = after; /* say makes calls, too */
+        say("result", result), say("after", ebp);
     }
     call6(0, 1, 0, 0, 0, 0, 0, 0);
 }
@@ -117,9 +117,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.needs("c-compiler")
 @pytest.mark.parametrize("action", ACTIONS)
-@pytest.mark.parametrize("wait_killable", [True, False])
-def test_both_ways_into_the_kernel(program: Path, action: str, wait_killable: bool) -> None:
-    ended = Supervised(EXECUTE, {"i386:sched_yield": action}).both(path=str(program), wait_killable=wait_killable)
+def test_both_ways_into_the_kernel(program: Path, action: str) -> None:
+    ended = Supervised(EXECUTE, {"i386:sched_yield": action}).both(path=str(program))
     if action != "trap":
         assert (ended.status, ended.said) == (signal.SIGSYS, ["before", "way 00000000"])
         return
