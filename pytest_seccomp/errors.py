@@ -17,6 +17,18 @@ class BackendError(SeccompError):
         return f"{self.reason}: {self.remedy}"
 
 
+class UnusableError(BackendError):
+    """None of the backends that were tried can trace here; it tells of the last one.
+
+    `failures` has all of them, by name, in the order in which they were tried.
+    """
+
+    def __init__(self, failures: list[tuple[str, BackendError]]) -> None:
+        last = failures[-1][1]
+        super().__init__(last.reason, last.remedy)
+        self.failures = failures
+
+
 class RecorderError(SeccompError):
     """The recorder process could not be started, or does not answer any more."""
 

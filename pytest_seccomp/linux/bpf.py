@@ -122,6 +122,14 @@ class Map:
         _bpf(command, struct.pack("=IxxxxQQQ", self.descriptor, _address(given), _address(other), flags))
 
 
+def try_out() -> None:
+    """Make the system call for nothing: whether that is survived, in a sandbox, is what it shows."""
+    try:
+        _bpf(_MAP_CREATE, b"")
+    except OSError:
+        pass  # EINVAL: a map of type 0 there is none; or whatever else forbids it
+
+
 def load(kind: int, code: bytes, name: str = "") -> int:
     """Load a program; returns its descriptor. Raises VerifierError where it is refused, other OSError: EPERM without
     the right."""

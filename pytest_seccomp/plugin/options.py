@@ -33,7 +33,7 @@ class Options:
     @property
     def candidates(self) -> tuple[str, ...]:
         """The backends to try, in order."""
-        return backends.AUTOMATIC if self.backend == backends.AUTO else (self.backend,)
+        return backends.NAMES if self.backend == backends.AUTO else (self.backend,)
 
 
 def _path(value: str | None, *, append: bool) -> str:

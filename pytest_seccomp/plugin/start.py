@@ -5,12 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_seccomp.errors import BackendError, SeccompError
+from pytest_seccomp.errors import BackendError, SeccompError, UnusableError
 from pytest_seccomp.plugin.options import Options
 from pytest_seccomp.plugin.owner import Owner
 from pytest_seccomp.plugin.tracing import Tracing
 from pytest_seccomp.plugin.workers import distributes
 from pytest_seccomp.plugin.xdist import TASK, TraceController, start_worker
+from pytest_seccomp.recorder.client import Client
 from pytest_seccomp.recorder.settings import for_traced
 
 
@@ -40,28 +41,31 @@ def _start(config: pytest.Config) -> None:
     options = Options.of(config)
     owner = Owner.start(config, options)
 
-    def control(backend: str) -> None:
-        TraceController.start(config, owner, backend)
+    def control(backend: str) -> Client:
+        return TraceController.start(config, owner, backend)
 
-    def trace(backend: str) -> None:
+    def trace(backend: str) -> Client:
         tracing = Tracing.start(config, for_traced(backend, owner.directory))
-        owner.finish_recording, owner.merged, owner.notes = tracing.finish, tracing.merged, tracing.notes
+        owner.finish_recording, owner.merged = tracing.finish, tracing.merged
+        return tracing.client
 
-    backend, failures = _first_that_works(options.candidates, control if distributes(config) else trace)
-    owner.notes = [*(f"backend {name} does not work here: {error.reason}" for name, error in failures), *owner.notes]
-    owner.has_begun(backend)
+    connection, failures = _first_that_works(options.candidates, control if distributes(config) else trace)
+    owner.notes = [f"backend {name} does not work here: {error.reason}" for name, error in failures] + connection.notes
+    owner.has_begun(connection.backend)
 
 
 def _first_that_works(
-    candidates: tuple[str, ...], begin: Callable[[str], None]
-) -> tuple[str, list[tuple[str, BackendError]]]:
-    """Its name, and why those before it do not. Raises SeccompError."""
-    failures = []
-    for backend in candidates:
+    candidates: tuple[str, ...], begin: Callable[[str], Client]
+) -> tuple[Client, list[tuple[str, BackendError]]]:
+    """The connection to the recorder of the first backend with which tracing can begin, and why those before it do not
+    work. Raises SeccompError. The recorder looks for it itself, and is started again only where one turns out not to
+    work although its self-check has passed."""
+    failures: list[tuple[str, BackendError]] = []
+    while left := candidates[len(failures) :]:
         try:
-            begin(backend)
-        except BackendError as error:
-            failures.append((backend, error))
+            connection = begin(",".join(left))
+        except UnusableError as error:
+            failures += error.failures
         else:
-            return backend, failures
+            return connection, failures + connection.failures
     raise SeccompError("; ".join(f"backend {name}: {error}" for name, error in failures))

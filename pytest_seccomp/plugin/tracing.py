@@ -3,17 +3,22 @@
 import contextlib
 import functools
 import json
+import os
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import pytest
 
-from pytest_seccomp.errors import RecorderError
+from pytest_seccomp.errors import BackendError, RecorderError, SeccompError
 from pytest_seccomp.plugin.headroom import make_room
 from pytest_seccomp.plugin.outcome import Outcome
 from pytest_seccomp.recorder import client, labels, protocol
 
 NAME = "seccomp-tracing"
 """Of the plugin that has these hooks, where there is a trace."""
+
+_traced: set[int] = set()
+"""The pid of this process while a session in it is recorded; a child that was forked has another one."""
 
 
 class Tracing:
@@ -44,8 +49,20 @@ class Tracing:
 
     @classmethod
     def start(cls, config: pytest.Config, settings: protocol.Settings) -> "Tracing":
-        """Start a recorder and come under its filter. Raises SeccompError."""
-        return cls.of(config, client.start(settings), NAME)
+        """Start a recorder and come under its filter. Raises SeccompError: UnusableError where that may be had with
+        another backend."""
+        if os.getpid() in _traced:
+            # Sessions of one process have one cookie: the inner one's markers would be the outer one's, too
+            raise SeccompError(
+                "this process is traced already, by the session in which this one runs: trace only the outer run "
+                "(--no-seccomp-trace switches the inner one off)"
+            )
+        try:
+            return cls.of(config, client.start(settings), NAME)
+        except BackendError:
+            if settings.spool is not None:  # that of a recorder which was ready, and has nothing to say
+                Path(settings.spool).unlink(missing_ok=True)
+            raise
 
     @classmethod
     def of(cls, config: pytest.Config, connection: client.Client, name: str, program: bytes | None = None) -> "Tracing":
@@ -54,17 +71,14 @@ class Tracing:
         try:
             connection.attach(program)
         except BaseException:
-            connection.close()
+            connection.dismiss()
             raise
+        _traced.add(os.getpid())
+        config.add_cleanup(lambda: _traced.discard(os.getpid()))
         tracing = cls(connection)
         config.pluginmanager.register(tracing, name)
         config.add_cleanup(connection.close)
         return tracing
-
-    @property
-    def notes(self) -> list[str]:
-        """What the user should know of the backend before anything runs."""
-        return self.client.notes
 
     @property
     def died(self) -> str | None:

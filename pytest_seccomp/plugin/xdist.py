@@ -22,15 +22,16 @@ class TraceController(Controller):
         self._owner = owner
 
     @classmethod
-    def start(cls, config: pytest.Config, owner: Owner, backend: str) -> None:
-        """Check the backend, and have someone merge if this process is killed. Raises SeccompError."""
+    def start(cls, config: pytest.Config, owner: Owner, backend: str) -> client.Client:
+        """Have the backend checked, or find the first of several that works, by someone who merges if this process is
+        killed. Raises SeccompError."""
         keeper = client.start(for_controller(backend, owner.directory))
         config.add_cleanup(keeper.close)
         controller = cls(owner)
         owner.finish_recording = controller.reasons
         owner.merged = lambda: keeper.send("merged")
-        owner.notes = keeper.notes
         controller.register(config)
+        return keeper
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

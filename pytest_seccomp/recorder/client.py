@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from pytest_seccomp.errors import RecorderError
+from pytest_seccomp.errors import BackendError, RecorderError, UnusableError
 from pytest_seccomp.linux.marked import MarkedCalls
 from pytest_seccomp.recorder import backends, labels, protocol, starting
 
@@ -62,20 +62,21 @@ class Client:
         """Threads of a test may open blocks. In the thread that has it, a signal handler may want it again."""
         self.notes: list[str] = []
         """What the user should know of the backend before anything runs."""
+        self.failures: list[tuple[str, BackendError]] = []
+        """By name, the backends that were to be preferred and do not work here."""
         self.alive = True
         self.end = "the recorder died: what was traced after that is not recorded"
         self.label = labels.HARNESS
 
-    def wait_until_ready(self) -> None:
-        """Wait for the recorder's self-check. Raises BackendError with its reason, or RecorderError."""
-        _, notes = starting.wait_until_ready(self._control, self._decoder, _CALLED)
-        self.notes = list(notes)  # type: ignore[call-overload]
-
     def attach(self, program: bytes | None = None) -> None:
-        """Come under the filter, with this thread and all that it starts. Raises BackendError. With a `program`, which
-        the backend `notify` takes, only under that: a filter that says of which calls the recorder is to know."""
+        """Come under the filter, with this thread and all that it starts. Raises UnusableError or RecorderError. With a
+        `program`, which the backend `notify` takes, only under that: a filter that says of which calls the recorder is
+        to know."""
         selected = {} if program is None else {"program": program}
-        self._marks = self._backend.attach(self._markers, self._cookie, self._descriptor, self.send, **selected)
+        try:
+            self._marks = self._backend.attach(self._markers, self._cookie, self._descriptor, self.send, **selected)
+        except BackendError as error:
+            raise UnusableError([*self.failures, (self.backend, error)]) from error
         os.register_at_fork(after_in_child=self._in_a_child)
         self.mark(labels.HARNESS, ring=True)
 
@@ -212,6 +213,12 @@ class Client:
         if self.alive and self._marks is not None and not self._marks.ask(label):
             self.alive = False
 
+    def dismiss(self) -> None:
+        """End the connection to a recorder that has nothing to record, and nobody to merge for."""
+        if self._backend.READS_AT_ANY_TIME:
+            self.send("merged")
+        self.close()
+
     def close(self) -> None:
         """End the connection; a recorder without a listener ends with it, another goes on answering."""
         try:
@@ -221,13 +228,23 @@ class Client:
 
 
 def start(settings: protocol.Settings, spawn: Spawn = starting.start, messages: int | None = None) -> Client:
-    """Start a recorder and wait until it is ready; `messages` is their cookie where it is not that of the markers.
-    Raises BackendError where its backend cannot trace here, and RecorderError where it does not start."""
+    """Start a recorder and wait until it has found a backend that works; `messages` is their cookie where it is not
+    that of the markers. Raises UnusableError where none can trace here, and RecorderError where it does not start."""
     control = spawn("pytest_seccomp.recorder.process", settings.message(), _CALLED)
-    client = Client(control, settings.cookie, settings.backend, messages)
     try:
-        client.wait_until_ready()
+        match starting.wait_until_ready(control, protocol.Decoder(), _CALLED):
+            case ("ready", str(backend), list(notes), list(failures)):
+                client = Client(control, settings.cookie, backend, messages)
+                client.notes, client.failures = notes, _errors(failures)
+                return client
+            case ("unusable", list(failures)):
+                raise UnusableError(_errors(failures))
+            case answer:
+                raise RecorderError(f"the recorder says what nobody understands: {answer!r}")
     except BaseException:
-        client.close()
+        control.close()
         raise
-    return client
+
+
+def _errors(failures: list[tuple[str, str, str]]) -> list[tuple[str, BackendError]]:
+    return [(name, BackendError(reason, remedy)) for name, reason, remedy in failures]

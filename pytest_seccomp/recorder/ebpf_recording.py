@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _END_MS = 1000
 
 _FINISH: protocol.Message = ("finish",)
+_MERGED: protocol.Message = ("merged",)
 
 
 class Recording:
@@ -54,6 +55,8 @@ class Recording:
                     break
                 self._take_all()
                 host.has_been_closed()
+                if _MERGED in self._until_marked:
+                    host.handle(_MERGED)
             if host.has_no_more_to_do:
                 return
         self._read_messages()

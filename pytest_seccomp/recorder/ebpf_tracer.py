@@ -51,14 +51,15 @@ class Tracer:
         codes = programs.at_exit(maps), programs.at_fork(maps), programs.at_entry(maps, architecture, layout)
         loaded: list[int] = []
         links: list[int] = []
-        for tracepoint, code in zip(_TRACEPOINTS, codes, strict=True):
-            try:
+        tracepoint = ""
+        try:
+            for tracepoint, code in zip(_TRACEPOINTS, codes, strict=True):
                 loaded.append(bpf.load(bpf.RAW_TRACEPOINT, code, f"seccomp_{tracepoint}"))
                 links.append(bpf.attach(tracepoint, loaded[-1]))
-            except OSError as error:
-                _close(maps, [*links, *loaded])
-                raise explain(error, tracepoint) from error
-        return cls(maps, links, loaded)
+            return cls(maps, links, loaded)
+        except OSError as error:
+            _close(maps, [*links, *loaded])
+            raise explain(error, tracepoint) from error
 
     @classmethod
     def of_ids(cls, maps: list[int], links: list[int]) -> Tracer:

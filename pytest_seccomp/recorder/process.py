@@ -53,18 +53,24 @@ class Recorder:
         self.closed = False
         self._ended = False
         self._ledger: Ledger | None = None
-        self._notes: list[str] = []
+        self._failures: list[tuple[str, str, str]] = []
+        self._ready: protocol.Message = ()
 
     def run(self) -> None:
         """Serve the backend until it has no more to do, or without a spool keep watch until pytest has ended."""
         settings = self.settings
-        backend = importlib.import_module(f"pytest_seccomp.recorder.backends.{settings.backend}")
-        try:
-            checked = backend.self_check()
-        except BackendError as error:
-            self.send(("unavailable", error.reason, error.remedy))
+        for name in settings.backend.split(","):
+            backend = importlib.import_module(f"pytest_seccomp.recorder.backends.{name}")
+            try:
+                checked = backend.self_check()
+            except BackendError as error:
+                self._failures.append((name, error.reason, error.remedy))
+            else:
+                break
+        else:
+            self.send(("unusable", self._failures))
             return
-        self._notes = checked.notes
+        self._ready = ("ready", name, checked.notes, self._failures)
         if settings.spool is None and not settings.unwritten:
             checked.close()
             self.ready()
@@ -75,12 +81,12 @@ class Recorder:
         except OSError as error:
             self.send(("unavailable", f"cannot write {settings.spool}: {error.strerror}", "set TMPDIR"))
             return
-        self._ledger = Ledger(spool, settings.worker, f'"{settings.backend}"')
+        self._ledger = Ledger(spool, settings.worker, f'"{name}"')
         backend.record(self, checked)
 
     def ready(self) -> None:
         """Tell pytest that it may come under the filter. Raises OSError where it has ended."""
-        self.send(("ready", self._notes))
+        self.send(self._ready)
 
     @property
     def ledger(self) -> Ledger:

@@ -18,8 +18,9 @@ Settings                               first of all
 ("merged",)                            the session has its files: nothing is left to do when pytest ends
 
 recorder to pytest
-("ready", notes)                       the backend works here: pytest may come under its filter
-("unavailable", reason, remedy)        it does not
+("ready", backend, notes, failures)    this backend works here: pytest may come under its filter; those before it do not
+("unusable", failures)                 none does: of each its name, the reason and the remedy
+("unavailable", reason, remedy)        it cannot be recorded
 ("again",)                             the marker call that rang for "finish" was not seen: make another one
 ("finished", complete, lost, reasons)    reasons for the trace to be incomplete, where they are not in the spool
 
@@ -55,6 +56,7 @@ CLOSED = (
 class Settings:
     """What a recorder is to do; the first message.
 
+    `backend` is the name of one, or several names with commas between them: the first that works here is taken.
     `target` is the pid of pytest. `spool` is the path of the file to write, None where there is nothing to trace, only
     to check the backend, and to merge if the target is killed (an xdist controller), or where nothing is written though
     calls are counted and decided: `unwritten`. `worker` is the name of the worker as a JSON value. `salvage` is the

@@ -25,7 +25,8 @@ def _cookie_of(process: int) -> int:
 def for_traced(backend: str, directory: SpoolDirectory, worker: str | None = None, *, alone: bool = True) -> Settings:
     """For a pytest process that is traced: the only one of its run, which owns the trace, or a worker.
 
-    `alone`: nobody else sees the directory. If the process is killed, its recorder merges what is in it, or removes it.
+    `backend` may name several, as in `Settings`. `alone`: nobody else sees the directory. If the process is killed, its
+    recorder merges what is in it, or removes it.
     """
     return _settings(
         backend,

@@ -362,7 +362,7 @@ def test_where_notify_does_not_work_it_is_taken_and_the_header_says_why(suite: S
     finished = suite.run("--seccomp-trace=out.ndjson", AUDIT.replace("audit", "notify"), before=before)
     assert finished.status == pytest.ExitCode.USAGE_ERROR
     assert "under another seccomp listener already" in finished.stderr
-    finished = suite.run("--seccomp-trace=out.ndjson", before=before).expect(0)
+    finished = suite.run("--seccomp-trace=out.ndjson", "--seccomp-backend=auto", before=before).expect(0)
     trace = finished.trace()
     assert (trace.run["backend"], trace.complete) in {("audit", True), ("ebpf", True)}
     assert trace.test("test_one").own == {"call": {"getppid": 100}}

@@ -272,27 +272,29 @@ def test_in_a_pid_namespace(suite: Suite) -> None:
     assert trace.test("test_namespace").phase("call")["getuid"] == 100
 
 
-def test_a_traced_run_in_a_traced_run(suite: Suite) -> None:
+@pytest.mark.parametrize("outer", [EBPF, NOTIFY])
+def test_a_traced_run_in_a_traced_run(suite: Suite, outer: str) -> None:
+    """Whatever the outer one is traced with: `auto` finds a way for the inner one."""
     suite.write("inner/pytest.ini", "[pytest]\n")
     suite.write("inner/test_inner.py", "import os\ndef test_inner():\n    for _ in range(50): os.getuid()\n")
     suite.write(
         "test_outer.py",
-        f"""
+        """
         import os, subprocess, sys
 
         def test_outer():
-            options = ["-p", "seccomp", "--seccomp-trace=inner.ndjson", "{EBPF}"]
+            options = ["-p", "seccomp", "--seccomp-trace=inner.ndjson"]
             subprocess.run([sys.executable, "-m", "pytest", *options, "inner"], check=True)
             for _ in range(7):
                 os.getuid()
         """,
     )
-    finished = suite.run("--seccomp-trace=out.ndjson", EBPF, "test_outer.py").expect(0)
-    inner, outer = finished.trace("inner.ndjson"), finished.trace()
-    assert inner.complete
-    assert outer.complete
-    assert inner.test("test_inner").own == {"call": {"getuid": 50}}
-    assert outer.test("test_outer").phase("call")["getuid"] >= 57
+    finished = suite.run("--seccomp-trace=out.ndjson", outer, "test_outer.py").expect(0)
+    inner_trace, outer_trace = finished.trace("inner.ndjson"), finished.trace()
+    assert (inner_trace.complete, inner_trace.run["backend"]) == (True, "ebpf")
+    assert outer_trace.complete
+    assert inner_trace.test("test_inner").own == {"call": {"getuid": 50}}
+    assert outer_trace.test("test_outer").phase("call")["getuid"] >= 57
 
 
 def test_sessions_in_one_process(suite: Suite) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mechanisms import missing
 from mounts import mounted
 from running import Run, traced
 from traced import Suite, Trace
@@ -124,6 +125,7 @@ def test_append_to_what_is_no_trace(noting: Suite) -> None:
 
 
 def test_a_backend_in_the_ini_file_that_there_is_not(noting: Suite) -> None:
+    noting.backend = None
     noting.write("pytest.ini", "[pytest]\nseccomp_backend = strace\n")
     expect_refused(
         noting, "--seccomp-trace=out.ndjson", text="seccomp_backend: 'strace' is no backend: use one of auto, "
@@ -150,12 +152,14 @@ def test_a_backend_on_the_command_line_that_there_is_not(noting: Suite) -> None:
 )
 def test_choosing_a_backend(noting: Suite, ini: str, options: list[str]) -> None:
     """The command line comes before the ini file."""
+    noting.backend = None
     noting.write("pytest.ini", f"[pytest]\n{ini}")
     with traced(noting, *options) as run:
         trace = run.trace(status=0)
         run.expect_nothing_left()
     assert trace.complete
-    assert trace.run["backend"] == "notify"
+    auto = "auto" in (ini + "".join(options)) and missing("bpf") is None
+    assert trace.run["backend"] == ("ebpf" if auto else "notify")
 
 
 @pytest.mark.parametrize("backend", ["notify", "auto"])

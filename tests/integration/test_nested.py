@@ -16,6 +16,7 @@ INNER = """
 
 EXPLANATION = "is under another seccomp listener already"
 WAY_OUT = "--no-seccomp-trace"
+NOTIFY = "--seccomp-backend=notify"
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_a_traced_one_in_a_traced_one_is_refused(nesting: Suite) -> None:
 
         def test_outer():
             result = subprocess.run(
-                [sys.executable, "-m", "pytest", "-p", "seccomp", "--seccomp-trace=inner.ndjson"],
+                [sys.executable, "-m", "pytest", "-p", "seccomp", "--seccomp-trace=inner.ndjson", {NOTIFY!r}],
                 cwd="inner", capture_output=True, text=True,
             )
             assert result.returncode == 4
@@ -63,7 +64,7 @@ def test_the_way_out(nesting: Suite) -> None:
         import os, subprocess, sys
 
         def test_outer():
-            environment = {{**os.environ, "PYTEST_ADDOPTS": "-p seccomp --seccomp-trace=inner.ndjson"}}
+            environment = {{**os.environ, "PYTEST_ADDOPTS": "-p seccomp {NOTIFY} --seccomp-trace=inner.ndjson"}}
             subprocess.run([sys.executable, "-m", "pytest", {WAY_OUT!r}], cwd="inner", env=environment, check=True)
             assert not os.path.exists("inner/inner.ndjson")
         """,
@@ -101,12 +102,12 @@ def test_an_inner_one_in_the_same_process(nesting: Suite) -> None:
     """pytest.main in a test: refused with the option, traced by the outer one without."""
     nesting.write(
         "test_outer.py",
-        f"""
+        """
         import pytest
 
         def test_with(capsys):
             assert pytest.main(["inner", "-p", "seccomp", "--seccomp-trace=inner.ndjson"]) == 4
-            assert {EXPLANATION!r} in capsys.readouterr().err
+            assert "this process is traced already" in capsys.readouterr().err
 
         def test_without():
             assert pytest.main(["inner", "-p", "seccomp", "-p", "no:cacheprovider"]) == 0
@@ -152,9 +153,11 @@ def test_two_sessions_in_one_process(nesting: Suite) -> None:
     program = """
         import sys, pytest
 
-        first = pytest.main(["inner", "-p", "seccomp", "-p", "no:cacheprovider", "--seccomp-trace=first.ndjson"])
-        second = pytest.main(["inner", "-p", "seccomp", "-p", "no:cacheprovider", "--seccomp-trace=second.ndjson"])
-        third = pytest.main(["inner", "-p", "seccomp", "-p", "no:cacheprovider"])
+        notify = "--seccomp-backend=notify"
+        command = ["inner", "-p", "seccomp", "-p", "no:cacheprovider"]
+        first = pytest.main([*command, notify, "--seccomp-trace=first.ndjson"])
+        second = pytest.main([*command, notify, "--seccomp-trace=second.ndjson"])
+        third = pytest.main(command)
         sys.exit(f"{int(first)} {int(second)} {int(third)}")
     """
     nesting.write("run.py", program)
@@ -180,7 +183,7 @@ def test_a_traced_one_in_an_untraced_xdist_worker(nesting: Suite, options: str) 
 
         def test_outer():
             command = [sys.executable, "-m", "pytest", "-p", "xdist", "-p", "seccomp", "--seccomp-trace=../out.ndjson"]
-            subprocess.run([*command, *{options.split()}], cwd="inner", check=True)
+            subprocess.run([*command, {NOTIFY!r}, *{options.split()}], cwd="inner", check=True)
         """,
     )
     with Run(nesting, "-n1", "test_outer.py", plugins=["xdist"]) as run:
@@ -203,7 +206,7 @@ def test_tests_do_not_inherit_the_workers_assignment(nesting: Suite) -> None:
         def test_outer():
             assert [name for name in os.environ if "SECCOMP" in name] == []
             command = [sys.executable, "-m", "pytest", "-p", "xdist", "-p", "seccomp", "--seccomp-trace=x", "-n2"]
-            result = subprocess.run(command, cwd="inner", capture_output=True, text=True)
+            result = subprocess.run([*command, {NOTIFY!r}], cwd="inner", capture_output=True, text=True)
             assert result.returncode == 4
             assert {EXPLANATION!r} in result.stderr
         """,

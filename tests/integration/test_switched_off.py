@@ -99,7 +99,8 @@ ELSEWHERE = """
 @pytest.mark.needs("listener")
 def test_help_works_where_tracing_does_not(suite: Suite) -> None:
     """A run inside of a traced test has no listener to be had; the option is in its ini file."""
-    suite.write("inner/inner.ini", "[pytest]\naddopts = --seccomp-trace=inner.ndjson -p no:cacheprovider\n")
+    options = "--seccomp-trace=inner.ndjson --seccomp-backend=notify -p no:cacheprovider"
+    suite.write("inner/inner.ini", f"[pytest]\naddopts = {options}\n")
     cases = [(["--help"], 0), (["-h"], 0), (["--version"], 0), (["-VV"], 0), ([], 4)]
     suite.write("test_elsewhere.py", ELSEWHERE.format(cases=cases))
     finished = suite.run("--seccomp-trace=out.ndjson", "-rP").expect(0)

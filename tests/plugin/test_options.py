@@ -35,8 +35,7 @@ def test_the_command_line_is_before_the_ini_file(option: str | None, ini: str, b
 
 
 def test_auto_tries_several_backends_and_a_name_is_that_one_alone() -> None:
-    assert Options.of(config()).candidates == backends.AUTOMATIC
-    assert set(backends.AUTOMATIC) <= set(backends.NAMES)
+    assert Options.of(config()).candidates == backends.NAMES
     assert Options.of(config(backend="notify")).candidates == ("notify",)
 
 

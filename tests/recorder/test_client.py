@@ -13,7 +13,7 @@ import pytest
 from child import output
 from running import until
 
-from pytest_seccomp.errors import BackendError, RecorderError
+from pytest_seccomp.errors import BackendError, RecorderError, UnusableError
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.recorder import client, protocol, starting
 from pytest_seccomp.recorder.client import Client
@@ -184,28 +184,44 @@ def pair() -> Iterator[tuple[Client, socket.socket]]:
 Pair = tuple[Client, socket.socket]
 
 
-def test_a_recorder_that_is_ready(pair: Pair) -> None:
-    pair[1].sendall(protocol.encode(("ready", ["a note"])))
-    pair[0].wait_until_ready()
+def started(said: bytes) -> Client:
+    """The client of a recorder that says this and ends."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(said)
+    return client.start(Settings("auto", 1, 1, None, "null", None), lambda *_: ours)
 
 
-def test_a_recorder_that_says_why_it_cannot(pair: Pair) -> None:
-    pair[1].sendall(protocol.encode(("unavailable", "the reason", "the remedy")))
-    with pytest.raises(BackendError) as caught:
-        pair[0].wait_until_ready()
+def test_a_recorder_that_is_ready() -> None:
+    failures = [("ebpf", "no right", "get it")]
+    made = started(protocol.encode(("ready", "notify", ["a note"], failures)))
+    assert (made.backend, made.notes) == ("notify", ["a note"])
+    ((name, error),) = made.failures
+    assert (name, str(error)) == ("ebpf", "no right: get it")
+
+
+def test_a_recorder_that_says_why_it_cannot() -> None:
+    failures = [("ebpf", "no right", "get it"), ("notify", "the reason", "the remedy")]
+    with pytest.raises(UnusableError) as caught:
+        started(protocol.encode(("unusable", failures)))
     assert (caught.value.reason, caught.value.remedy) == ("the reason", "the remedy")
+    assert [(name, error.reason, error.remedy) for name, error in caught.value.failures] == failures
 
 
-def test_a_recorder_that_ends_before_it_is_ready(pair: Pair) -> None:
-    pair[1].close()
+def test_a_recorder_that_cannot_write() -> None:
+    with pytest.raises(BackendError, match=r"^the reason: the remedy$"):
+        started(protocol.encode(("unavailable", "the reason", "the remedy")))
+
+
+def test_a_recorder_that_ends_before_it_is_ready() -> None:
     with pytest.raises(RecorderError, match=r"^the recorder ended before it was ready: run again"):
-        pair[0].wait_until_ready()
+        started(b"")
 
 
 def test_a_recorder_that_says_nothing(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starting, "_READY_SECONDS", 0.01)
     with pytest.raises(RecorderError, match=r"^the recorder was not ready within 0\.01 s$"):
-        pair[0].wait_until_ready()
+        starting.wait_until_ready(pair[1], protocol.Decoder(), "the recorder")
 
 
 def test_an_answer_in_pieces(pair: Pair) -> None:

@@ -207,6 +207,9 @@ class Suite:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.backend: str | None = "notify"
+        """What a trace is made with where a test says nothing: that which works for everybody. None leaves it to the
+        plugin, to the ini file and to what else the test tells it."""
         self.write("pytest.ini", "[pytest]\n")
 
     def write(self, name: str, text: str) -> Path:
@@ -220,6 +223,9 @@ class Suite:
         self, arguments: Sequence[str], plugins: Iterable[str] | None = (), python: Sequence[str] = ()
     ) -> list[str]:
         """The command of a run; `python` are options of the interpreter."""
+        traces = any(argument.startswith("--seccomp-trace=") for argument in arguments)
+        if traces and self.backend and not any(argument.startswith("--seccomp-backend") for argument in arguments):
+            arguments = [f"--seccomp-backend={self.backend}", *arguments]
         names = [] if plugins is None else list(plugins)
         if plugins is not None and "no:seccomp" not in names:
             names.insert(0, "seccomp")

@@ -14,7 +14,4 @@ record()         in the recorder: receive the kernel's events and count them unt
 AUTO = "auto"
 
 NAMES = ("ebpf", "notify", "audit", "kmsg")
-"""All of them, from the best to the worst."""
-
-AUTOMATIC = ("notify", "audit", "kmsg")
-"""Those that `auto` tries, in this order."""
+"""All of them, from the best to the worst: the order in which `auto` tries them."""

@@ -15,7 +15,7 @@ from pytest_seccomp.recorder.checked import Checked
 from pytest_seccomp.recorder.ebpf_counts import SlotCounts
 from pytest_seccomp.recorder.ebpf_programs import RING, bank_of
 from pytest_seccomp.recorder.ebpf_recording import Recording
-from pytest_seccomp.recorder.ebpf_tracer import Tracer, share
+from pytest_seccomp.recorder.ebpf_tracer import Tracer, explain, share
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
@@ -86,21 +86,8 @@ class Marks:
         self._must_wait = True
 
 
-_attached: dict[int, int] = {}
-"""By the pid of a process that is followed: the descriptor of its control socket."""
-
-
 def attach(calls: MarkedCalls, _cookie: int, control: int, send: Callable[..., None]) -> Marks:
     """Have the calling thread followed, with all that it starts from now on. Raises BackendError or RecorderError."""
-    process = os.getpid()
-    before = _attached.get(process)
-    if before is not None and before != control and _is_open(before):
-        # With one cookie for both: the inner one's markers would be the outer one's, too
-        raise BackendError(
-            "this process is traced already, by the session in which this one runs",
-            "trace only the outer run (--no-seccomp-trace switches the inner one off)",
-        )
-    _attached[process] = control
     marks = Marks(calls, control, send)
     marks.mark(labels.HARNESS)
     seen = marks.wait_for_recorder()
@@ -111,14 +98,6 @@ def attach(calls: MarkedCalls, _cookie: int, control: int, send: Callable[..., N
             "a marker call of this process was not seen", "look for a filter around it that denies prctl(2)"
         )
     return marks
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
 
 
 class CheckedTracer(Checked):
@@ -157,9 +136,13 @@ def notes() -> list[str]:
 def self_check() -> CheckedTracer:
     """Trace a child, and a child of that, which make a known number of calls, and count them. Raises BackendError where
     they are not exactly those. For a process without other threads."""
+    ebpf_check.expect_to_survive()
     tracer = Tracer.load()
     try:
         ebpf_check.check(tracer)
+    except OSError as error:
+        tracer.close()
+        raise explain(error) from error
     except BaseException:
         tracer.close()
         raise
