@@ -137,12 +137,15 @@ def _new_maps() -> programs.Maps:
     try:
         try:
             return programs.Maps()
-        except PermissionError:
+        except PermissionError as refused:
             # Before Linux 5.11 maps are memory that is locked
-            resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            try:
+                resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            except (OSError, ValueError):
+                raise refused from None
             return programs.Maps()
-    except (OSError, ValueError) as error:
-        raise explain(error if isinstance(error, OSError) else PermissionError(errno.EPERM, "", "bpf")) from error
+    except OSError as error:
+        raise explain(error) from error
 
 
 def explain(error: OSError, tracepoint: str = "") -> BackendError:
@@ -156,7 +159,7 @@ def explain(error: OSError, tracepoint: str = "") -> BackendError:
         )
     if error.errno in (errno.EPERM, errno.EACCES):
         return BackendError(f"bpf(2) is refused here ({os.strerror(error.errno)})", _RIGHTS)
-    if error.errno == errno.ENOENT:
+    if error.errno == errno.ENOENT and tracepoint:
         return BackendError(
             f"this kernel has no tracepoint {tracepoint}", "needs CONFIG_FTRACE_SYSCALLS and CONFIG_BPF_EVENTS"
         )
