@@ -176,6 +176,7 @@ def test_in_a_busy_program(action: str) -> None:
             done = True
             for thread in threads:
                 thread.join()
+            alone()  # join() may return while the kernel still has the thread
             say(traced(os.getpid()))
     """
     ended = Supervised(program, {"sched_yield": action}).both(everything=True)
