@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from judged import I386, UNFILTERED, X86_64, Call, Kernel
-from mechanisms import CONTAINER_PROFILE
+from mechanisms import CONTAINER_PROFILE, DOCKERS_PROFILE
 from runc import reference
 
 from pytest_seccomp.linux import architecture
@@ -120,10 +120,20 @@ CAPABILITIES = pytest.mark.parametrize(
 )
 
 
+PROFILES = pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(CONTAINER_PROFILE, id="podman", marks=pytest.mark.needs("container-profile")),
+        pytest.param(DOCKERS_PROFILE, id="docker", marks=pytest.mark.needs("dockers-profile")),
+    ],
+)
+
+
+@PROFILES
 @CAPABILITIES
-@pytest.mark.needs("libseccomp", "container-profile")
-def test_podmans_profile_decides_as_in_a_container(capabilities: tuple[str, ...]) -> None:
-    assert_as_in_a_container(CONTAINER_PROFILE, frozenset(capabilities))
+@pytest.mark.needs("libseccomp")
+def test_a_default_profile_decides_as_in_a_container(path: Path, capabilities: tuple[str, ...]) -> None:
+    assert_as_in_a_container(path, frozenset(capabilities))
 
 
 @CAPABILITIES
@@ -132,9 +142,10 @@ def test_a_profile_for_docker_decides_as_in_a_container(ours: Path, capabilities
     assert_as_in_a_container(ours, frozenset(capabilities))
 
 
-@pytest.mark.needs("i386", "container-profile")
-def test_podmans_profile_decides_as_the_kernel(kernel: Kernel) -> None:
-    assert_as_the_kernel(kernel, CONTAINER_PROFILE)
+@PROFILES
+@pytest.mark.needs("i386")
+def test_a_default_profile_decides_as_the_kernel(kernel: Kernel, path: Path) -> None:
+    assert_as_the_kernel(kernel, path)
 
 
 @pytest.mark.needs("i386")

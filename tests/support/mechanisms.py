@@ -24,6 +24,7 @@ import i386
 import logged
 
 CONTAINER_PROFILE = Path("/usr/share/containers/seccomp.json")
+DOCKERS_PROFILE = Path("/usr/share/gocode/src/github.com/docker/docker/profiles/seccomp/default.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,8 @@ def _runc() -> str | None:
     return None if result.returncode == 0 else f"runc does not run a container: {result.stderr.strip()[-300:]}"
 
 
-def _container_profile() -> str | None:
-    return None if CONTAINER_PROFILE.is_file() else f"no {CONTAINER_PROFILE}"
+def _file(path: Path) -> Callable[[], str | None]:
+    return lambda: None if path.is_file() else f"no {path}"
 
 
 def _mount() -> str | None:
@@ -96,11 +97,6 @@ def _i386() -> str | None:
             return _command(str(i386.write_program(Path(folder, "i386"), [])))
         except OSError as error:
             return f"a 32-bit program does not start: {error}"
-
-
-def _kernel_headers() -> str | None:
-    header = Path("/usr/include/linux/seccomp.h")
-    return None if header.is_file() else f"no {header}"
 
 
 def _libseccomp() -> str | None:
@@ -203,10 +199,11 @@ MECHANISMS = {
         Mechanism("strace", _strace, remedy="install strace, permit ptrace"),
         Mechanism("c-compiler", _c_compiler, remedy="install gcc, libc6-dev and linux-libc-dev"),
         Mechanism("runc", _runc, remedy="install runc", root_only=True),
-        Mechanism("container-profile", _container_profile, remedy="install golang-github-containers-common"),
+        Mechanism("container-profile", _file(CONTAINER_PROFILE), remedy="install golang-github-containers-common"),
+        Mechanism("dockers-profile", _file(DOCKERS_PROFILE), remedy="it is in golang-github-docker-docker-dev"),
         Mechanism("mount", _mount, remedy="needs CAP_SYS_ADMIN, util-linux and mount", root_only=True),
         Mechanism("i386", _i386, remedy="needs a kernel with 32-bit emulation"),
-        Mechanism("kernel-headers", _kernel_headers, remedy="install linux-libc-dev"),
+        Mechanism("kernel-headers", _file(Path("/usr/include/linux/seccomp.h")), remedy="install linux-libc-dev"),
         Mechanism("libseccomp", _libseccomp, remedy="install libseccomp2"),
         Mechanism(
             "audit",
