@@ -32,6 +32,16 @@ def write_lines(lines: Iterable[str]) -> None:
     flush()
 
 
+def write_bytes(data: bytes) -> None:
+    """Write them as they are, as for a file. SeccompError where they cannot be written."""
+    flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        raise _failed(error) from error
+
+
 def write_json(members: Mapping[str, Any]) -> None:
     """Write an object in one line."""
     write_lines([json.dumps(members)])

@@ -21,4 +21,11 @@ def _write(profile: Profile) -> Written:
     return Written(code, (f"Left out, for no call has such a number: {negative}.",) if negative else ())
 
 
-FORMAT = Format("bpf", "bubblewrap, and whoever installs a filter", _write, ("errno:EPERM", *ACTIONS), is_text=False)
+FORMAT = Format(
+    "bpf",
+    "bubblewrap, and whoever installs a filter",
+    _write,
+    ("errno:EPERM", *ACTIONS),
+    bases=("end", "bubblewrap"),
+    is_text=False,
+)

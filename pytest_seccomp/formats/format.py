@@ -35,6 +35,8 @@ class Format:
     actions: tuple[str, ...]
     """What can become of a call that is not allowed: names of actions, or whole ones as `errno:EPERM`. The first is
     taken where the user asks for none; `errno` may not come first."""
+    bases: tuple[str, ...] = ("end",)
+    """The base sets that are allowed where the user does not say otherwise: for what usually takes the format."""
     is_text: bool = True
     """Whether a terminal can show it."""
 

@@ -53,4 +53,5 @@ FORMAT = Format(
     "SeccompProfile of the security-profiles-operator",
     _write,
     ("errno:EPERM", *(name for name in ACTIONS if name != "errno")),
+    bases=("end", "runc", "crun"),
 )

@@ -32,4 +32,4 @@ def _write(profile: Profile) -> Written:
     return Written.from_lines(lines, left_out)
 
 
-FORMAT = Format("minijail", "minijail0 -S", _write, ("kill_process",))
+FORMAT = Format("minijail", "minijail0 -S", _write, ("kill_process",), bases=("end", "exec"))

@@ -57,4 +57,10 @@ def as_json(document: Mapping[str, Any], left_out: Collection[str]) -> Written:
     return Written((json.dumps(document, indent=2) + "\n").encode("ascii"), tuple(left_out))
 
 
-FORMAT = Format("oci", "docker, podman, localhost profiles of Kubernetes", _write, ("errno:EPERM", *ACTIONS))
+FORMAT = Format(
+    "oci",
+    "docker, podman, localhost profiles of Kubernetes",
+    _write,
+    ("errno:EPERM", *ACTIONS),
+    bases=("end", "runc", "crun"),
+)

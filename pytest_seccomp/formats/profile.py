@@ -1,6 +1,6 @@
 """What a profile says, before it is written in one format or another: which calls are allowed, and why."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from pytest_seccomp.profile.actions import Action
@@ -53,6 +53,17 @@ class Profile:
     parts: tuple[Part, ...]
     remarks: tuple[str, ...] = ()
     """What whoever reads the profile has to know of it, a line each."""
+
+    @classmethod
+    def of(cls, name: str, default: Action, parts: Iterable[Part], remarks: Iterable[str] = ()) -> "Profile":
+        """A profile of parts, in which each call stays in the first part that has it."""
+        kept = []
+        seen: set[tuple[str, int]] = set()
+        for part in parts:
+            fresh = tuple(call for call in part.calls if (call.arch, call.number) not in seen)
+            seen.update((call.arch, call.number) for call in fresh)
+            kept.append(replace(part, calls=fresh))
+        return cls(name, default, tuple(kept), tuple(remarks))
 
     @property
     def calls(self) -> Iterator[Allowed]:

@@ -85,4 +85,6 @@ def _comments(texts: Collection[str]) -> Iterator[str]:
     return (f"# {printable(text)}" for text in texts)
 
 
-FORMAT = Format("systemd", "a drop-in for a unit of systemd", _write, ("errno:EPERM", "errno", "kill_process"))
+FORMAT = Format(
+    "systemd", "a drop-in for a unit of systemd", _write, ("errno:EPERM", "errno", "kill_process"), bases=()
+)  # what is needed around the program is in @default

@@ -72,13 +72,29 @@ def _c_compiler() -> str | None:
         return _command("gcc", "-o", str(source.with_suffix("")), str(source))
 
 
-def _runc() -> str | None:
-    if shutil.which("runc") is None:
-        return "no runc on the PATH"
+def _runtime(name: str) -> str | None:
+    if shutil.which(name) is None:
+        return f"no {name} on the PATH"
     with tempfile.TemporaryDirectory() as folder:
         bundle = container.write_bundle(Path(folder), container.configuration(["/bin/true"]))
-        result = container.run(bundle)
-    return None if result.returncode == 0 else f"runc does not run a container: {result.stderr.strip()[-300:]}"
+        result = container.run(bundle, name)
+    return None if result.returncode == 0 else f"{name} does not run a container: {result.stderr.strip()[-300:]}"
+
+
+def _runc() -> str | None:
+    return _runtime("runc")
+
+
+def _crun() -> str | None:
+    return _runtime("crun")
+
+
+def _bubblewrap() -> str | None:
+    return _command("bwrap", "--ro-bind", "/", "/", "--unshare-pid", "true")
+
+
+def _systemd() -> str | None:
+    return _command("systemd-analyze", "syscall-filter", "@default")
 
 
 def _file(path: Path) -> Callable[[], str | None]:
@@ -199,6 +215,9 @@ MECHANISMS = {
         Mechanism("strace", _strace, remedy="install strace, permit ptrace"),
         Mechanism("c-compiler", _c_compiler, remedy="install gcc, libc6-dev and linux-libc-dev"),
         Mechanism("runc", _runc, remedy="install runc", root_only=True),
+        Mechanism("crun", _crun, remedy="install crun", root_only=True),
+        Mechanism("bubblewrap", _bubblewrap, remedy="install bubblewrap", root_only=True),
+        Mechanism("systemd", _systemd, remedy="install systemd"),
         Mechanism("container-profile", _file(CONTAINER_PROFILE), remedy="install golang-github-containers-common"),
         Mechanism("dockers-profile", _file(DOCKERS_PROFILE), remedy="it is in golang-github-docker-docker-dev"),
         Mechanism("mount", _mount, remedy="needs CAP_SYS_ADMIN, util-linux and mount", root_only=True),

@@ -1,0 +1,169 @@
+"""`pytest-seccomp generate`: a profile of the calls in traces."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_seccomp.cli.output import write_bytes, write_json, write_lines
+from pytest_seccomp.errors import SeccompError
+from pytest_seccomp.profile.actions import Action
+from pytest_seccomp.trace.lock import locked
+from pytest_seccomp.trace.place import Place, check_writable, lock_of
+from pytest_seccomp.trace.reading import os_text
+from pytest_seccomp.trace.replacement import replacing_one
+from pytest_seccomp.trace.table import printable
+from pytest_seccomp.trace.words import plural
+
+if TYPE_CHECKING:  # what is imported in functions would be imported for all other commands as well
+    from pytest_seccomp.formats.format import Format, Written
+    from pytest_seccomp.formats.profile import Part, Profile
+    from pytest_seccomp.formats.traced import Traced
+
+_PROFILE = "a profile"
+_PYTHON = "python"
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the command."""
+    text = "make a profile of the calls in traces"
+    parser = commands.add_parser(
+        "generate",
+        help=text,
+        description=f"{text.capitalize()}: those are allowed, and what is made around the program (base sets). A trace "
+        "is named by its file, by its tests file, or by both. What the format cannot say is told, and stands in the "
+        "profile, as far as that can hold a comment.",
+    )
+    parser.add_argument("traces", metavar="TRACE", type=Path, nargs="+", help="a trace or its tests file")
+    parser.add_argument(
+        "--format",
+        metavar="FORMAT",
+        required=True,
+        help="oci (docker, podman, Kubernetes), nucleus, systemd, kubernetes (security-profiles-operator), minijail, "
+        "bpf (bubblewrap), names, or one that a package adds",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="replace this file (default: print it)")
+    parser.add_argument(
+        "--default",
+        metavar="ACTION",
+        type=_action,
+        help="what becomes of other calls: errno:EPERM, kill_process, log, ... (default: the format's own)",
+    )
+    parser.add_argument(
+        "--base",
+        metavar="SET",
+        action="append",
+        default=[],
+        help=f"allow this base set, too: {_PYTHON} (its start and end, recorded now), end, exec, runc-nnp, runc, "
+        "crun-nnp, crun, bubblewrap; may be repeated",
+    )
+    own = "without the base sets of what usually takes the format"
+    parser.add_argument("--bare", action="store_true", help=own)
+    tests = "leave out what fewer tests called (default: 1)"
+    parser.add_argument("--min-tests", metavar="N", type=_positive, default=1, help=tests)
+    parser.add_argument("--allow-incomplete", action="store_true", help="take traces that may lack calls, too")
+    parser.add_argument("--json", action="store_true", help="tell programs what was written; with --output")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry it out."""
+    from pytest_seccomp.cli.startup import recorded
+    from pytest_seccomp.formats import bases, hooks
+    from pytest_seccomp.formats.profile import Profile
+    from pytest_seccomp.formats.traced import traced
+
+    if arguments.json and arguments.output is None:
+        raise SeccompError("--json tells what was written into a file: name one with --output")
+    format = hooks.find(arguments.format)
+    default = format.action(arguments.default)
+    names = [*(() if arguments.bare else format.bases), *arguments.base]
+    for name in names:
+        if name != _PYTHON:
+            bases.find(name)  # before anything is read or recorded
+    found = traced(arguments.traces, min_tests=arguments.min_tests, allow_incomplete=arguments.allow_incomplete)
+    arches = {call.arch for call in found.part.calls}
+    others = [recorded() if name == _PYTHON else bases.find(name).part(arches) for name in dict.fromkeys(names)]
+    profile = Profile.of(found.name, default, [found.part, *others], found.remarks)
+    if arguments.output is None:
+        if not format.is_text and sys.stdout.isatty():
+            raise SeccompError(f"{format.name} is nothing for a terminal: name a file with --output")
+        written = format.write(profile)
+        write_bytes(written.data)
+        _warn(written.left_out)
+    else:
+        written = _replace(arguments.output, format, profile, found)
+        _warn(written.left_out)
+        _tell(arguments, format, profile, found, written)
+    return 0
+
+
+def _action(text: str) -> Action:
+    try:
+        return Action.parse(text)
+    except SeccompError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _positive(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of tests: 1 or more")
+
+
+def _replace(path: Path, format: "Format", profile: "Profile", found: "Traced") -> "Written":
+    """Write a profile into a file; what was there stays whole until it is."""
+    place = Place(path, _PROFILE)
+    try:
+        real = place.real()
+        if any(os.path.exists(real) and os.path.samefile(real, file) for file in found.files):
+            place.refuse("it is one of the traces", "name another file")
+        place.check_there(real)
+        real.parent.mkdir(parents=True, exist_ok=True)
+        lock = lock_of(real)
+        Place(lock, _PROFILE).check_regular(lock)
+        check_writable({real.parent})
+    except (OSError, ValueError) as error:  # ValueError: a name with NUL
+        place.refuse(os_text(error), "name a place that you can write to", error)
+    written = format.write(profile)
+    with locked(lock), replacing_one(real) as file:
+        file.write(written.data)
+    return written
+
+
+def _warn(texts: Iterable[str]) -> None:
+    for text in texts:
+        print(f"pytest-seccomp: warning: {printable(text)}", file=sys.stderr)
+
+
+def _tell(
+    arguments: argparse.Namespace, format: "Format", profile: "Profile", found: "Traced", written: "Written"
+) -> None:
+    """Say what is in a file."""
+    if arguments.json:
+        write_json(
+            {
+                "path": str(arguments.output),
+                "format": format.name,
+                "complete": found.complete,
+                "default": str(profile.default),
+                "architectures": list(profile.architectures),
+                "parts": [_members(part) for part in profile.parts],
+                "remarks": list(profile.remarks),
+                "left_out": list(written.left_out),
+            }
+        )
+        return
+    lines = [f"{arguments.output}: {format.name}, {profile.default} for all other calls"]
+    lines += [f"  {part.origin}: {plural(len(part.calls), 'call')}" for part in profile.parts if part.calls]
+    write_lines([*lines, *profile.remarks])
+
+
+def _members(part: "Part") -> dict[str, object]:
+    calls = [
+        {"syscall": call.number, "name": call.name, "arch": call.arch, "reason": call.reason or None}
+        for call in part.calls
+    ]
+    return {"origin": part.origin, "calls": calls}
