@@ -57,7 +57,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         action="append",
         default=[],
         help=f"allow this base set, too: {_PYTHON} (its start and end, recorded now), end, exec, runc-nnp, runc, "
-        "crun-nnp, crun, bubblewrap; may be repeated",
+        "crun-nnp, crun, bubblewrap, nucleus; may be repeated",
     )
     own = "without the base sets of what usually takes the format"
     parser.add_argument("--bare", action="store_true", help=own)

@@ -46,5 +46,7 @@ class Format:
             return Action.parse(self.actions[0])
         if str(wanted) in self.actions or wanted.name in self.actions:
             return wanted
-        known = ", ".join("errno:NAME" if action == "errno" else action for action in self.actions)
+        any_error = "errno" in self.actions
+        named = [action for action in self.actions if not any_error or not action.startswith("errno")]
+        known = ", ".join([*(["errno:NAME"] if any_error else []), *named])
         raise SeccompError(f"{self.name} cannot give {wanted} to other calls: it has {known}")

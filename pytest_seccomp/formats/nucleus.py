@@ -26,4 +26,4 @@ def _write(profile: Profile) -> Written:
     return as_json(document, left_out)
 
 
-FORMAT = Format("nucleus", "the container runtime nucleus", _write, ("kill_process",), bases=("end", "exec"))
+FORMAT = Format("nucleus", "the container runtime nucleus", _write, ("kill_process",), bases=("end", "nucleus"))

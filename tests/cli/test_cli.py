@@ -17,6 +17,7 @@ import pytest_seccomp
 from pytest_seccomp.cli import main
 
 COMMAND = Path(sysconfig.get_path("scripts"), "pytest-seccomp")
+COMMANDS = "{diff,doctor,generate,groups,merge,show,why}"
 GONE = "No such file or directory (ENOENT): name a trace or its tests file"
 
 
@@ -28,7 +29,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: {diff,doctor,groups,merge,show,why}: see pytest-seccomp --help"),
+        ([], f"the following arguments are required: {COMMANDS}: see pytest-seccomp --help"),
         (["show"], "the following arguments are required: TRACE: see pytest-seccomp show --help"),
         (["merge", "a"], "the following arguments are required: -o/--output: see pytest-seccomp merge --help"),
         (["show", "--by-tests", "x"], "unrecognized arguments: --by-tests: see pytest-seccomp --help"),
