@@ -123,7 +123,7 @@ class Index:
         links = Links(page)
         links.feed(self.read(page).decode("utf-8", "replace"))
         found = sorted(links.candidates, key=lambda candidate: candidate.version, reverse=True)
-        if self.authenticated:
+        if self.authenticated or index.startswith("file:"):
             return [candidate for candidate in found if candidate.sha256]
         return [
             Candidate(KNOWN_WHEEL, link.url, KNOWN_SHA256, link.version) for link in found if link.name == KNOWN_WHEEL

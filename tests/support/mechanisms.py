@@ -105,6 +105,10 @@ def _mount() -> str | None:
     return _command("unshare", "--mount", "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/mnt")
 
 
+def _sysfs() -> str | None:
+    return None if os.path.ismount("/sys") else "nothing is mounted on /sys"
+
+
 def _i386() -> str | None:
     if platform.machine() != "x86_64":
         return f"not x86-64 but {platform.machine()}"
@@ -221,6 +225,7 @@ MECHANISMS = {
         Mechanism("container-profile", _file(CONTAINER_PROFILE), remedy="install golang-github-containers-common"),
         Mechanism("dockers-profile", _file(DOCKERS_PROFILE), remedy="it is in golang-github-docker-docker-dev"),
         Mechanism("mount", _mount, remedy="needs CAP_SYS_ADMIN, util-linux and mount", root_only=True),
+        Mechanism("sysfs", _sysfs, remedy="mount -t sysfs sysfs /sys"),
         Mechanism("i386", _i386, remedy="needs a kernel with 32-bit emulation"),
         Mechanism("kernel-headers", _file(Path("/usr/include/linux/seccomp.h")), remedy="install linux-libc-dev"),
         Mechanism("libseccomp", _libseccomp, remedy="install libseccomp2"),

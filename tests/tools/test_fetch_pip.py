@@ -1,7 +1,13 @@
 """Getting pip without pip: from an index of files on this machine."""
 
+import functools
 import hashlib
+import http.server
+import ssl
 import sys
+import threading
+import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import fetch_pip
@@ -87,6 +93,44 @@ def test_without_any_the_error_says_where_and_why(index: FileIndex) -> None:
     index.offer()
     with pytest.raises(fetch_pip.FetchError, match=f"^{index.folder.as_uri()}: no pip wheel"):
         index.fetch()
+
+
+@pytest.fixture
+def served(index: FileIndex) -> Iterator[str]:
+    """The address at which a server on this machine has the index's files."""
+    handler = functools.partial(QuietHandler, directory=str(index.folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves files; a folder has the page that an index has there."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_without_authorities_only_a_wheel_that_is_known(
+    index: FileIndex, served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine without ca-certificates cannot know who answers: neither the newest is taken nor the index's digest."""
+    nothing = types.SimpleNamespace(cafile=None, capath=None)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nothing)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(fetch_pip.FetchError, match="no pip wheel"):
+        index.fetch(PIP_INDEX_URL=served)
+    (index.folder / "files" / fetch_pip.KNOWN_WHEEL).write_bytes(b"forged")
+    index.offer(link(fetch_pip.KNOWN_WHEEL, b"forged"))
+    with pytest.raises(fetch_pip.FetchError, match="does not have the sha256"):
+        index.fetch(PIP_INDEX_URL=served)
+    monkeypatch.setattr(fetch_pip, "KNOWN_SHA256", hashlib.sha256(b"forged").hexdigest())
+    assert index.fetch(PIP_INDEX_URL=served).read_bytes() == b"forged"
+    index.offer(*(link(name, content) for name, content in CONTENT.items()))
+    assert index.fetch().name == "pip-24.0-py3-none-any.whl", "files of this machine need no authority"
 
 
 def test_a_password_is_not_shown() -> None:

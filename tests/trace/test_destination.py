@@ -206,6 +206,7 @@ def test_a_place_without_the_right_to_write_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "out.ndjson") == "no right to write to it: name another file"
 
 
+@pytest.mark.needs("sysfs")
 def test_a_file_system_that_takes_no_files_is_refused() -> None:
     assert refusal(Path("/sys/out.ndjson")).endswith(": name a place that you can write to")
 
