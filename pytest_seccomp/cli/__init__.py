@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 import pytest_seccomp
-from pytest_seccomp.cli import diff, doctor, generate, groups, merge, output, show, why
+from pytest_seccomp.cli import diff, doctor, generate, groups, merge, output, record, show, why
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.trace.reading import os_text
 from pytest_seccomp.trace.table import printable
@@ -28,22 +28,34 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command, given without the program's name (default: that of this process); returns the exit status."""
+    failed = ERROR
     try:
         output.open_output()
+        given, command = _split(sys.argv[1:] if argv is None else argv)
         try:
-            arguments = _parser().parse_args(argv)
+            arguments = _parser().parse_args(given, argparse.Namespace(command=command, failed=ERROR))
         except SystemExit:  # --help or --version, which has been printed
             output.flush()
             return 0
+        failed = arguments.failed
         status: int = arguments.run(arguments)
         return status
     except BrokenPipeError:  # the reader has seen enough, as in `show | head`
         return 128 + signal.SIGPIPE
     except (SeccompError, OSError) as error:
         _complain(error)
-        return ERROR
+        return getattr(error, "status", failed)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str] | None]:
+    """What is given to `record` without the command that it records, and that command. Here, because argparse would
+    take a later -- out of the command."""
+    if argv[:1] != ["record"] or "--" not in argv:
+        return argv, None
+    end = list(argv).index("--")
+    return argv[:end], argv[end + 1 :]
 
 
 def _complain(error: SeccompError | OSError) -> None:
@@ -61,6 +73,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {pytest_seccomp.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, parser_class=_Parser)
-    for module in (diff, doctor, generate, groups, merge, show, why):
+    for module in (diff, doctor, generate, groups, merge, record, show, why):
         module.add(commands)
     return parser

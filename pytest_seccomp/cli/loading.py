@@ -47,7 +47,8 @@ class Loaded:
         for number in sorted(set(numbers)) if len(self.runs) > 1 else ():
             run = self.runs[number - 1]
             selection = " ".join(run.selection) or "everything"
-            yield f"run {number}: {selection}, Python {run.python}, pytest {run.pytest}, Linux {run.kernel}"
+            pytest = f"pytest {run.pytest}, " if run.pytest else ""  # or a program was recorded
+            yield f"run {number}: {selection}, Python {run.python}, {pytest}Linux {run.kernel}"
 
     def members(self) -> dict[str, Any]:
         """The same for a program."""

@@ -16,6 +16,22 @@ def _strings(texts: Sequence[bytes]) -> "ctypes.Array[ctypes.c_char_p]":
     return (ctypes.c_char_p * (len(texts) + 1))(*texts, None)
 
 
+class Execution:
+    """An execve(2) of which all is ready, so that no other call is between what precedes it and itself."""
+
+    __slots__ = ("_arguments", "_execve")
+
+    def __init__(self, path: bytes, arguments: Sequence[bytes], environment: Sequence[bytes]) -> None:
+        self._execve = ctypes.PyDLL(None, use_errno=True).execve  # keeps the GIL: to take it back may be a futex
+        self._arguments = ctypes.c_char_p(path), _strings(arguments), _strings(environment)
+
+    def make(self) -> OSError:
+        """Become the program; returns why that cannot be."""
+        self._execve(*self._arguments)
+        code = ctypes.get_errno()
+        return OSError(code, os.strerror(code))
+
+
 def execute(paths: Sequence[bytes], arguments: Sequence[bytes], environment: Sequence[bytes]) -> NoReturn:
     """Become the program at the first of these paths where there is one.
 

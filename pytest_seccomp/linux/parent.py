@@ -20,6 +20,11 @@ def end_with(parent: int) -> None:
         os._exit(1)
 
 
+def outlive_parent() -> None:
+    """Take back `end_with`. Raises OSError."""
+    raw.syscall("prctl", native().prctl, _PR_SET_PDEATHSIG, 0, 0, 0, 0)
+
+
 def adopt_orphans() -> None:
     """Have the descendants of this process whose parents end become its children (PR_SET_CHILD_SUBREAPER(2const)).
     What is forked from it does not do so. Raises OSError."""

@@ -1,16 +1,16 @@
 """What this process is in the run: the only one, an xdist controller, or one of its workers."""
 
 import sys
-from collections.abc import Callable
 
 import pytest
 
-from pytest_seccomp.errors import BackendError, SeccompError, UnusableError
+from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.plugin.options import Options
 from pytest_seccomp.plugin.owner import Owner
 from pytest_seccomp.plugin.tracing import Tracing
 from pytest_seccomp.plugin.workers import distributes
 from pytest_seccomp.plugin.xdist import TASK, TraceController, start_worker
+from pytest_seccomp.recorder.candidates import first_that_works, in_words
 from pytest_seccomp.recorder.client import Client
 from pytest_seccomp.recorder.settings import for_traced
 
@@ -49,23 +49,6 @@ def _start(config: pytest.Config) -> None:
         owner.finish_recording, owner.merged = tracing.finish, tracing.merged
         return tracing.client
 
-    connection, failures = _first_that_works(options.candidates, control if distributes(config) else trace)
-    owner.notes = [f"backend {name} does not work here: {error.reason}" for name, error in failures] + connection.notes
+    connection, failures = first_that_works(options.candidates, control if distributes(config) else trace)
+    owner.notes = in_words(failures) + connection.notes
     owner.has_begun(connection.backend)
-
-
-def _first_that_works(
-    candidates: tuple[str, ...], begin: Callable[[str], Client]
-) -> tuple[Client, list[tuple[str, BackendError]]]:
-    """The connection to the recorder of the first backend with which tracing can begin, and why those before it do not
-    work. Raises SeccompError. The recorder looks for it itself, and is started again only where one turns out not to
-    work although its self-check has passed."""
-    failures: list[tuple[str, BackendError]] = []
-    while left := candidates[len(failures) :]:
-        try:
-            connection = begin(",".join(left))
-        except UnusableError as error:
-            failures += error.failures
-        else:
-            return connection, failures + connection.failures
-    raise SeccompError("; ".join(f"backend {name}: {error}" for name, error in failures))

@@ -173,6 +173,11 @@ class Client:
             return moved
 
     @property
+    def descriptor(self) -> int:
+        """That of the connection."""
+        return self._descriptor
+
+    @property
     def is_paused(self) -> bool:
         """Whether the recorder is told nothing for a while."""
         return self._paused

@@ -33,7 +33,7 @@ def start(module: str, settings: protocol.Message, called: str) -> socket.socket
     RecorderError."""
     if not sys.executable:
         raise RecorderError(f"cannot start {called}: this Python does not know its own executable (sys.executable)")
-    ours, theirs = _connection(called)
+    ours, theirs = connected(called)
     try:
         # Before it starts, so that it knows what is left to it where pytest is killed meanwhile
         ours.sendall(protocol.encode(settings))
@@ -90,9 +90,10 @@ def _wait_for(pid: int) -> int:
         return 0  # SIGCHLD is ignored: it has ended, and nobody knows how
 
 
-def _connection(called: str) -> tuple[socket.socket, socket.socket]:
+def connected(called: str) -> tuple[socket.socket, socket.socket]:
     """Two connected sockets under numbers that pytest and its tests do not come by: they get the descriptors that they
-    get without us, and one that closes ours by mistake is not likely to open another under the same number."""
+    get without us, and one that closes ours by mistake is not likely to open another under the same number. Raises
+    RecorderError."""
     try:
         ours, theirs = socket.socketpair()
     except OSError as error:
