@@ -30,9 +30,7 @@ class CannotExecute(Exception):
 class TracedProgram:
     """A program that runs, and is recorded."""
 
-    def __init__(
-        self, pid: int, connection: client.Client, messages: socket.socket, helpers: frozenset[int]
-    ) -> None:
+    def __init__(self, pid: int, connection: client.Client, messages: socket.socket, helpers: frozenset[int]) -> None:
         self.pid = pid
         self.backend = connection.backend
         self.notes = connection.notes

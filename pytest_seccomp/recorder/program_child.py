@@ -54,8 +54,11 @@ class Parts:
 
 
 def become(parts: Parts, parent: int) -> NoReturn:
-    """Become the program, in a process that was forked for it, or tell why not: ("refused", failures) where the
-    backend does not work, with name, reason and remedy of each that was tried, ("failed", errno) where the execve fails, ("broken", text) for anything else."""
+    """Become the program, in a process that was forked for it, or tell why not.
+
+    ("refused", failures) where the backend does not work: name, reason and remedy of each that was tried;
+    ("failed", errno) where the execve fails; ("broken", text) for anything else.
+    """
     try:
         message: protocol.Message = _become(parts, parent)
     except UnusableError as error:

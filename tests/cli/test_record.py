@@ -224,7 +224,7 @@ def test_killed(tmp_path: Path) -> None:
 
 
 def test_a_recorder_that_is_killed(tmp_path: Path) -> None:
-    recording = record(tmp_path, sys.executable, "-c", WAITING)
+    recording = record(tmp_path, sys.executable, "-c", WAITING, options=["--backend", "notify"])
     assert recording.process.stdout is not None
     assert recording.process.stdout.readline() == "ready\n"
     recorders = [process for process in recording.processes() if process.records]
