@@ -1,25 +1,18 @@
 """`pytest-seccomp diff`: which system calls a trace has that another has not."""
 
 import argparse
-import re
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_seccomp.cli.loading import Loaded, load
+from pytest_seccomp.cli.loading import Loaded
+from pytest_seccomp.cli.makers import Made, Makers, code, load_to_compare, markdown_table, record_cells
 from pytest_seccomp.cli.output import terminal_width, write_json, write_lines
-from pytest_seccomp.errors import TraceError
-from pytest_seccomp.trace.records import Line, Record, Untold
-from pytest_seccomp.trace.table import number, printable, table
-from pytest_seccomp.trace.words import call_text, plural
+from pytest_seccomp.trace.records import Record
+from pytest_seccomp.trace.table import table
+from pytest_seccomp.trace.words import plural
 
 NEW_CALLS = 1
-
-Key = tuple[str, int]
-
-_NAMED = 3
-"""How many of the tests that make a new call are named to people."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -39,14 +32,15 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    old = _load(arguments.old, _Makers(), allow_incomplete=arguments.allow_incomplete)
+    nobody = Makers(lambda _call: False)
+    old = load_to_compare(arguments.old, nobody, allow_incomplete=arguments.allow_incomplete)
     old_records = {(record.arch, record.syscall): record for record in old.totals.records()}
-    makers = _Makers(frozenset(old_records))
-    new = _load(arguments.new, makers, allow_incomplete=arguments.allow_incomplete)
+    makers = Makers(lambda call: call.key not in old_records)
+    new = load_to_compare(arguments.new, makers, allow_incomplete=arguments.allow_incomplete)
     new_records = {(record.arch, record.syscall): record for record in new.totals.records()}
     difference = _Difference(
         (old, new),
-        [_New(record, list(makers.by_call[key])) for key, record in new_records.items() if key not in old_records],
+        [makers.of(record) for key, record in new_records.items() if key not in old_records],
         [record for key, record in old_records.items() if key not in new_records],
     )
     if arguments.json:
@@ -56,56 +50,17 @@ def run(arguments: argparse.Namespace) -> int:
     return NEW_CALLS if difference.new else 0
 
 
-def _load(path: Path, makers: "_Makers", *, allow_incomplete: bool) -> Loaded:
-    loaded = load(path, makers.add)
-    if not loaded.totals.complete and not allow_incomplete:
-        raise TraceError(
-            f"{path} is incomplete ({'; '.join(loaded.reasons)}): trace again, or compare it all the same with "
-            "--allow-incomplete"
-        )
-    return loaded
-
-
-@dataclass(slots=True)
-class _Makers:
-    """The tests that make calls which are not in `known`, each once and in the order of the file; nobody's without."""
-
-    known: frozenset[Key] | None = None
-    by_call: defaultdict[Key, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
-
-    def add(self, item: Line | Untold, run: int) -> None:
-        if self.known is None or not isinstance(item, Line) or item.head.kind == "harness":
-            return
-        name = item.nodeid if item.head.kind == "test" else "(collection)"
-        for call, _ in item.calls:
-            if call.key not in self.known:
-                self.by_call[call.key][name] = None
-
-
-@dataclass(slots=True, frozen=True)
-class _New:
-    """A call that the older trace does not have."""
-
-    record: Record
-    made_by: list[str]
-
-    def names(self) -> list[str]:
-        """The first of those that make it, and how many there are beside these."""
-        more = len(self.made_by) - _NAMED
-        return self.made_by[:_NAMED] + ([f"{more:,} more"] if more > 0 else [])
-
-
 @dataclass(slots=True, frozen=True)
 class _Difference:
     traces: tuple[Loaded, Loaded]
-    new: list[_New]
+    new: list[Made]
     vanished: list[Record]
 
     def members(self) -> dict[str, object]:
         """For a program."""
         return {
             "complete": all(loaded.totals.complete for loaded in self.traces),
-            "new": [{**new.record.members, "made_by": new.made_by} for new in self.new],
+            "new": [new.members for new in self.new],
             "vanished": [record.members for record in self.vanished],
         }
 
@@ -120,9 +75,8 @@ class _Difference:
         yield f"{plural(len(self.new), 'new call')}, {len(self.vanished):,} not made any more"
         several = self._several_architectures()
         titles = ("", "count", "tests", "system call", "made by")
-        rows = [("+", *_counts(new.record), _call(new.record, several), ", ".join(new.names())) for new in self.new] + [
-            ("-", *_counts(record), _call(record, several), "") for record in self.vanished
-        ]
+        rows = [("+", *new.cells(several_architectures=several)) for new in self.new]
+        rows += [("-", *record_cells(record, several_architectures=several), "") for record in self.vanished]
         yield from table(titles, rows, width, ("tests",))
 
     def markdown(self) -> Iterator[str]:
@@ -133,36 +87,15 @@ class _Difference:
         if self.new:
             yield f"**{plural(len(self.new), 'new system call')}**"
             yield ""
-            yield "| system call | calls | tests | made by |"
-            yield "|---|--:|--:|---|"
-            for new in self.new:
-                names = [_code(name) if name in new.made_by else name for name in new.names()]
-                cells = [_code(_call(new.record, several)), *_counts(new.record), ", ".join(names)]
-                yield f"| {' | '.join(cells)} |"
+            yield from markdown_table(self.new, several_architectures=several)
         if self.vanished:
             yield from ("",) if self.new else ()
-            yield f"Not made any more: {', '.join(_code(_call(record, several)) for record in self.vanished)}"
+            calls = (record_cells(record, several_architectures=several)[2] for record in self.vanished)
+            yield f"Not made any more: {', '.join(map(code, calls))}"
         for loaded in self.traces:
             if not loaded.totals.complete:
                 yield ""
-                yield f"{_code(str(loaded.source.files[0]))} is incomplete: {'; '.join(map(_code, loaded.reasons))}"
+                yield f"{code(str(loaded.source.files[0]))} is incomplete: {'; '.join(map(code, loaded.reasons))}"
 
     def _several_architectures(self) -> bool:
         return len({record.arch for loaded in self.traces for record in loaded.totals.records()}) > 1
-
-
-def _counts(record: Record) -> tuple[str, str]:
-    return number(record.count), number(record.tests)
-
-
-def _call(record: Record, several: bool) -> str:
-    return call_text(record.syscall, record.name, record.arch if several else None)
-
-
-def _code(text: str) -> str:
-    """As code in a table of Markdown: within more backticks than the text has in a row, and without a bar that would
-    end the cell. Source: GitHub Flavored Markdown, code spans and tables."""
-    shown = printable(text).replace("|", "\\|")
-    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
-    pad = " " if "`" in shown else ""
-    return f"{fence}{pad}{shown}{pad}{fence}"
