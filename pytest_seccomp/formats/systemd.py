@@ -1,9 +1,9 @@
 """A drop-in for a unit of systemd: SystemCallFilter=, SystemCallArchitectures= and SystemCallErrorNumber=.
 
-Groups stand for their calls where all of them are allowed that the architectures of the profile have. systemd permits
-@default in any case. A group may be smaller in an older systemd than in our table, so calls of Linux 5.1 and later are
-listed by their names, too. Each setting begins with an empty line, which takes back what the unit says itself.
-Source: systemd.exec(5).
+Groups stand for their calls where all of them are allowed that the architectures of the profile have, but for those of
+@default, which systemd permits in any case. A group may be smaller in an older systemd than in our table, so calls of
+Linux 5.1 and later are listed by their names, too. Each setting begins with an empty line, which takes back what the
+unit says itself. Source: systemd.exec(5).
 """
 
 import textwrap
@@ -63,7 +63,7 @@ def folded(names: Collection[str], architectures: Collection[str]) -> list[str]:
     rest, found = set(names), []
     members = {name: {member.name for member in group.members()} for name, group in groups().items()}
     for group in sorted(members.keys() - _NOT_OF_SYSTEMD, key=lambda group: (-len(members[group]), group)):
-        whole = group == _ALWAYS or members[group] & existing <= allowed
+        whole = (members[group] - members[_ALWAYS]) & existing <= allowed
         if whole and len(members[group] & rest) > 1:
             found.append(group)
             rest -= members[group]
