@@ -37,5 +37,9 @@ class TraceError(SeccompError):
     """A trace file cannot be read or written."""
 
 
+class PolicyWarning(UserWarning):
+    """What a profile says, and a policy from it does not do or may not mean."""
+
+
 class SandboxError(SeccompError):
     """A program cannot be started in a sandbox, or what is asked of it is not known."""

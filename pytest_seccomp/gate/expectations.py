@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.profile import groups
+from pytest_seccomp.profile.given import names_in
 from pytest_seccomp.trace.denials import Denial
 from pytest_seccomp.trace.wanted import Wanted
 
 MARKER = "seccomp_expect_denied"
 INI = "seccomp_expected_denials"
+
+_OF_SANDBOX = "expect_denied"
 
 _EXAMPLE = f'@pytest.mark.{MARKER}("socket")'
 
@@ -23,10 +26,17 @@ class Expectation:
     calls: tuple[Wanted, ...]
     strict: bool = False
     """Whether it fails the test when no such denial comes."""
+    with_argument: tuple[tuple[Wanted, int], ...] = ()
+    """More calls, each only where its first argument, of 32 bits, has a value."""
 
     def is_met_by(self, denial: Denial) -> bool:
         """Whether that is expected by this."""
-        return any(call.is_met_by(denial.arch, denial.syscall, denial.name) for call in self.calls)
+        return any(call.is_met_by(denial.arch, denial.syscall, denial.name) for call in self.calls) or any(
+            denial.args is not None
+            and denial.args[0] & 0xFFFFFFFF == value
+            and call.is_met_by(denial.arch, denial.syscall, denial.name)
+            for call, value in self.with_argument
+        )
 
 
 def of_marker(args: Sequence[object], kwargs: Mapping[str, object], where: str) -> list[Expectation]:
@@ -49,6 +59,12 @@ def of_ini(values: Sequence[str]) -> list[Expectation]:
     return [_expectation(value, False, f"ini option {INI}") for value in values]
 
 
+def of_sandbox(values: object) -> list[Expectation]:
+    """What `expect_denied=` of a sandbox says, whose denials have their arguments. Raises SeccompError, as
+    `of_marker`."""
+    return [_expectation(value, False, _OF_SANDBOX) for value in names_in(values, _OF_SANDBOX)]
+
+
 def _expectation(value: object, strict: bool, origin: str) -> Expectation:
     if not isinstance(value, str):
         raise SeccompError(f"{origin}: {value!r} is no name of a call: write them one by one, as in {_EXAMPLE}")
@@ -58,6 +74,11 @@ def _expectation(value: object, strict: bool, origin: str) -> Expectation:
         )
         raise SeccompError(f"{origin}: {value!r} is more than one name: {apart}")
     try:
+        if origin == _OF_SANDBOX and value.startswith("@"):
+            members = sorted(groups.find(value).members())
+            any_argument = tuple(Wanted.parse(member.name) for member in members if member.value is None)
+            others = tuple((Wanted.parse(one.name), one.value) for one in members if one.value is not None)
+            return Expectation(value, any_argument, with_argument=others)
         return Expectation(value, _group(value) if value.startswith("@") else (_call(value),), strict)
     except SeccompError as error:
         raise SeccompError(f"{origin}: {error}") from None

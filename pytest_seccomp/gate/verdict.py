@@ -22,11 +22,11 @@ class Judge:
         self._met: set[Expectation] = set()
 
     def judge(self, denial: Denial, opinion: bool | None = None, notes: Sequence[str] = ()) -> Denial:
-        """The denial, expected or not. An opinion, where somebody has one, goes before what markers and the ini file
-        say."""
+        """The denial, expected or not; one that is already, by what was said of a sandbox, stays so. An opinion, where
+        somebody has one, goes before what markers and the ini file say."""
         meeting = [expectation for expectation in self._expectations if expectation.is_met_by(denial)]
         self._met.update(meeting)
-        expected = bool(meeting) if opinion is None else opinion
+        expected = denial.expected or bool(meeting) if opinion is None else opinion
         return replace(denial, expected=expected, notes=(*denial.notes, *notes))
 
     @property

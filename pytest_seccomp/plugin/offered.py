@@ -1,7 +1,7 @@
 """PYTEST_DONT_REWRITE What tests and conftests find, with or without an option of ours: markers, fixtures, hooks."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -68,3 +68,29 @@ def seccomp_trace(pytestconfig: pytest.Config) -> Callable[[], object]:
     from pytest_seccomp.plugin.policies.blocks import Blocks
 
     return Blocks.of(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def _seccomp_sandboxes(pytestconfig: pytest.Config) -> Iterator[object]:
+    from pytest_seccomp.plugin.sandboxes.sandboxing import Sandboxing
+
+    with Sandboxing.started(pytestconfig) as sandboxing:
+        yield sandboxing
+
+
+@pytest.fixture(scope="session")
+def seccomp_run(_seccomp_sandboxes: object) -> object:
+    """seccomp_run(args, policy=..., deny=[...], allow=[...], action=..., expect_denied=[...]): subprocess.run in a
+    sandbox. The result has .syscalls, .denied and .complete, too."""
+    from pytest_seccomp.plugin.sandboxes.fixtures import Run
+
+    return Run(_seccomp_sandboxes, "seccomp_run")  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def seccomp_popen(_seccomp_sandboxes: object) -> object:
+    """seccomp_popen(args, policy=..., deny=[...], ...): subprocess.Popen for a program in a sandbox, a server for
+    example. It has .syscalls, .denied and .complete, too."""
+    from pytest_seccomp.plugin.sandboxes.fixtures import Popen
+
+    return Popen(_seccomp_sandboxes, "seccomp_popen")  # type: ignore[arg-type]

@@ -40,6 +40,8 @@ class Tracing:
         self.at_end: list[Callable[[], None]] = []
         self.at_block: list[Callable[[], None]] = []
         """What is called before a block of the test begins or ends."""
+        self.at_leave: list[Callable[[int], None]] = []
+        """What is called, with the label, when calls do not count for it any more."""
         self._nodeid = ""
         self._rerun = 0
         self._outcome = Outcome()
@@ -153,30 +155,30 @@ class Tracing:
         rerun = max(self._rerun, getattr(item, "execution_count", 1) - 1)
         self._room = make_room()
         self._begin_run(rerun)
-        self.client.mark(self.base + labels.SETUP, ring=True)
+        self._mark(self.base + labels.SETUP, ring=True)
         try:
             return (yield)
         finally:
-            self.client.mark(labels.HARNESS)
+            self._mark(labels.HARNESS)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self) -> Generator[None, object, object]:
-        self.client.mark(self.base + labels.CALL)
+        self._mark(self.base + labels.CALL)
         try:
             return (yield)
         finally:
-            self.client.mark(labels.HARNESS)
+            self._mark(labels.HARNESS)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_teardown(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
         self._is_last = nextitem is None or nextitem.parent is not item.parent
-        self.client.mark(self.base + labels.TEARDOWN)
+        self._mark(self.base + labels.TEARDOWN)
         try:
             return (yield)
         finally:
-            self.client.mark(labels.HARNESS)
+            self._mark(labels.HARNESS)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_fixture_setup(
@@ -201,13 +203,22 @@ class Tracing:
         if report.nodeid == self._nodeid:
             self._outcome.add(report)
 
+    def _mark(self, label: int, *, ring: bool = False) -> None:
+        """From here on calls count for another label."""
+        if self.at_leave:
+            left = self.client.label
+            self.client.mark(labels.HARNESS)  # what is done in here is no test's
+            for listen in self.at_leave:
+                listen(left)
+        self.client.mark(label, ring=ring)
+
     def _tear_down(self, item_teardown: Callable[[], None]) -> None:
         try:
             item_teardown()
         finally:
             if self._is_last:
                 # What follows is torn down for the class, the module ... that ends with this test
-                self.client.mark(self.base + labels.SHARED)
+                self._mark(self.base + labels.SHARED)
 
     def _next_run(self) -> None:
         self.base = labels.next_base(self.base)
@@ -235,9 +246,9 @@ class Tracing:
         label = self.client.label
         self._outer.append(label)
         if label >= labels.FIRST_TEST:
-            self.client.mark(self.base + labels.SHARED)
+            self._mark(self.base + labels.SHARED)
 
     def _leave_shared(self) -> None:
         label = self._outer.pop()
         if label != self.client.label:
-            self.client.mark(label)
+            self._mark(label)

@@ -59,12 +59,16 @@ def from_profile(path: Path, host: Host) -> Policy:
     SeccompError, with file, place and reason, where it cannot be read, is malformed, or wants what only a container
     runtime can do; whatever else of it is not done, or may be meant otherwise, is in the policy's warnings.
     """
-    document = read(path)
+    return from_document(read(path), host)
+
+
+def from_document(document: Node, host: Host) -> Policy:
+    """The same from a profile that is no file any more."""
     value = document.value
     if type(value) is dict and "ociVersion" in value:
         for name in ("linux", "seccomp"):
             value = value.get(name) if type(value) is dict else None
-        document = Node(path, "linux.seccomp", value)
+        document = Node(document.file, "linux.seccomp", value)
     warnings: list[str] = []
     members = document.members(_TOP, warnings)
     default = _action(document, members, ("defaultAction", "defaultErrnoRet", "defaultErrno"))

@@ -28,8 +28,9 @@ class SandboxedPopen(subprocess.Popen[Any]):
     """A program in a sandbox, as subprocess.Popen has one.
 
     `sandboxes` starts it; `policy` decides its calls, None allows and records them all; `record` says whether they are
-    recorded also with a policy, None leaves that to `sandboxes`. All other arguments are those of Popen, but
-    `preexec_fn`, for there is no Python in the new process that could call it.
+    recorded also with a policy, None leaves that to `sandboxes`; `about` is what who looks after the sandboxes keeps
+    with this one. All other arguments are those of Popen, but `preexec_fn`, for there is no Python in the new process
+    that could call it.
 
     What differs from subprocess: the program is no child of pytest (its parent is its supervisor), it is in a session
     without a terminal and, unless `process_group` or `start_new_session` say otherwise, in a process group of its own;
@@ -45,12 +46,14 @@ class SandboxedPopen(subprocess.Popen[Any]):
         sandboxes: Sandboxes,
         policy: Policy | None = None,
         record: bool | None = None,
+        about: object = None,
         **others: Any,
     ) -> None:
         self._sandboxes = sandboxes
         self._code, self._recorded = sandboxes.policy_filter(policy, record)
         self.sandbox: Sandbox
         self.policy = policy
+        self._about = about
         super().__init__(args, *positional, **others)
 
     @property
@@ -79,10 +82,6 @@ class SandboxedPopen(subprocess.Popen[Any]):
         """Whether it is certain that nothing of that is missing."""
         return self.told.complete
 
-    def delta(self) -> Told:
-        """What the sandbox has done since this was asked last."""
-        return self.sandbox.delta()
-
     def end(self) -> None:
         """End the program and all that it has started, daemons as well, and wait until nobody is left."""
         self.sandbox.end()
@@ -101,7 +100,8 @@ class SandboxedPopen(subprocess.Popen[Any]):
         sys.audit("subprocess.Popen", executable, args, given["cwd"], given["env"])
         descriptors = _descriptors(given)
         request = self._request(given, args, executable, list(descriptors))
-        self.sandbox = self._sandboxes.new(recorded=self._recorded)
+        argv = tuple(map(os.fsdecode, args))
+        self.sandbox = self._sandboxes.new(recorded=self._recorded, about=self._about, argv=argv)
         try:
             failure = self.sandbox.start(request, list(descriptors.values()))
         except OSError as error:

@@ -1,6 +1,7 @@
 """subprocess.run for a program in a sandbox."""
 
 import subprocess
+from collections.abc import Callable
 from typing import Any
 
 from pytest_seccomp.sandbox.popen import SandboxedPopen
@@ -47,9 +48,11 @@ def run(
     capture_output: bool = False,
     timeout: float | None = None,
     check: bool = False,
+    started: Callable[[SandboxedPopen], None] | None = None,
     **others: Any,
 ) -> Completed:
-    """Run a program in a sandbox to its end; the arguments are those of subprocess.run and of SandboxedPopen.
+    """Run a program in a sandbox to its end; the arguments are those of subprocess.run and of SandboxedPopen. `started`
+    is called when it runs.
 
     Raises what subprocess.run raises. What has not ended within `timeout` seconds is ended, with all that it has
     started. Errors that tell of the program's end have a note for each denial.
@@ -64,6 +67,8 @@ def run(
         others["stdout"] = others["stderr"] = subprocess.PIPE
     with SandboxedPopen(*arguments, **others) as process:
         try:
+            if started is not None:
+                started(process)
             stdout, stderr = process.communicate(input, timeout=timeout)
         except BaseException as error:
             process.end()

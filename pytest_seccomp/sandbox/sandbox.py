@@ -21,7 +21,20 @@ _DIED = "the supervisor of the sandbox died: its program was killed, and what it
 class Sandbox:
     """A program in a sandbox, and all that it starts."""
 
-    def __init__(self, messages: Messages, requests: int, news: int, *, recorded: bool) -> None:
+    def __init__(
+        self,
+        messages: Messages,
+        requests: int,
+        news: int,
+        *,
+        recorded: bool,
+        about: object = None,
+        argv: tuple[str, ...] = (),
+    ) -> None:
+        self.about = about
+        """What whoever looks after the sandboxes keeps with it."""
+        self.argv = argv
+        """The program and its arguments."""
         self._messages = messages
         self._requests = _Stream(messages, requests)
         self._news = _Stream(messages, news)

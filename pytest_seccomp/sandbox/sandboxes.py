@@ -59,8 +59,8 @@ class Sandboxes:
             Filter(code, everything)  # says what is wrong with it before there is a process
         return code, everything
 
-    def new(self, *, recorded: bool) -> Sandbox:
-        """A sandbox, in which nothing runs yet. Raises SeccompError."""
+    def new(self, *, recorded: bool, about: object = None, argv: tuple[str, ...] = ()) -> Sandbox:
+        """A sandbox, in which nothing runs yet, for a program with its arguments. Raises SeccompError."""
         with self._lock:
             for attempt in (1, 2):
                 self._connect()
@@ -71,7 +71,7 @@ class Sandboxes:
                     self._forget_host()
                     if attempt == 2:
                         raise SandboxError(f"{_CALLED} died twice: run again, or ask pytest-seccomp doctor") from None
-            sandbox = Sandbox(self._messages, requests, news, recorded=recorded)
+            sandbox = Sandbox(self._messages, requests, news, recorded=recorded, about=about, argv=argv)
             self._sandboxes.append(sandbox)
         return sandbox
 
@@ -80,6 +80,11 @@ class Sandboxes:
         with self._lock:
             self._sandboxes = [sandbox for sandbox in self._sandboxes if not sandbox.is_told]
             return iter(list(self._sandboxes))
+
+    def forget(self, sandbox: Sandbox) -> None:
+        """Ask nothing of it any more."""
+        with self._lock:
+            self._sandboxes = [one for one in self._sandboxes if one is not sandbox]
 
     def close(self) -> None:
         """End all that runs in a sandbox, and the host. Another sandbox would start a new one."""

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -99,6 +99,11 @@ class Watching:
     def tell(self, denials: list[Denial]) -> None:
         """Of the phase that has just ended, denials that the kernel's log does not have: by a policy of ours."""
         self._told += denials
+
+    def tell_late(self, denials: list[Denial]) -> None:
+        """Of what has come since the last report, denials that the kernel's log does not have."""
+        run, phase = self._run, self._between_tests
+        self._keep([replace(denial, nodeid=run.nodeid, phase=phase, rerun=run.number) for denial in denials], None)
 
     def settle(self) -> None:
         """What was denied after the last report, or before the first test, has no report that it could fail."""

@@ -75,6 +75,7 @@ class Policing:
         self._item: pytest.Item | None = None
         self._run = _Run()
         self._numbers: dict[InProcess, int] = {}
+        self._told: list[Denial] = []
         if tracing is not None:
             tracing.at_begin.append(self._begin)
 
@@ -108,6 +109,7 @@ class Policing:
         if run.judging is None or item is not self._item:
             return (yield)
         denials, end = self._take(item, call.when)
+        denials, self._told = [*denials, *self._told], []
         logged = [denial for denial in denials if denial.action == "log"]
         denied = [denial for denial in denials if denial.action != "log"]
         watching = self._rules.watching
@@ -125,6 +127,14 @@ class Policing:
             report.outcome = "failed"
             report.longrepr = f"the policy of this test was not enforced to its end: {end}"
         return report
+
+    def tell(self, denials: list[Denial], item: pytest.Item) -> bool:
+        """Of the phase of a test that has just ended, denials by other policies than the test's; returns whether they
+        are judged here."""
+        judged = self._run.judging is not None and item is self._item
+        if judged:
+            self._told += denials
+        return judged
 
     def _begin(self, number: int) -> None:
         """A run of the test begins, before its setup."""

@@ -1,0 +1,1 @@
+"""`seccomp_run` and `seccomp_popen`: programs in sandboxes, whose calls and denials are the running test's."""
