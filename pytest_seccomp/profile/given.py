@@ -18,6 +18,8 @@ from pytest_seccomp.trace.reading import os_text
 
 DEFAULT_ACTION = "errno:EPERM"
 
+Source = str | PathLike[str] | Mapping[str, Any]
+
 _EXAMPLES = 'policy="profile.json", deny=["@internet"] or allow=["@system-service"]'
 _LONGEST_LINE = 1 << 20
 _TRACE_MEMBERS = ("syscall", "kind")
@@ -33,7 +35,7 @@ class Given:
 
 
 def given(
-    policy: str | PathLike[str] | Mapping[str, Any] | None,
+    policy: Source | None,
     *,
     allow: Iterable[str] | None,
     deny: Iterable[str] | None,

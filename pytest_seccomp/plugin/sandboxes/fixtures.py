@@ -6,18 +6,16 @@ import json
 import threading
 import warnings
 from collections.abc import Iterable, Mapping
-from os import PathLike, fspath, stat
+from os import fspath, stat
 from typing import Any
 
 from pytest_seccomp.errors import PolicyWarning, SeccompError
 from pytest_seccomp.gate.expectations import of_sandbox
 from pytest_seccomp.plugin.sandboxes.here import here
 from pytest_seccomp.plugin.sandboxes.sandboxing import About, Sandboxing
-from pytest_seccomp.profile.given import Given, given
+from pytest_seccomp.profile.given import Given, Source, given
 from pytest_seccomp.sandbox.popen import SandboxedPopen
 from pytest_seccomp.sandbox.running import Completed, run
-
-Source = str | PathLike[str] | Mapping[str, Any]
 
 
 class Starter:
