@@ -14,6 +14,7 @@ from pytest_seccomp.errors import SeccompError, TraceError
 from pytest_seccomp.linux import syscalls
 from pytest_seccomp.linux.architecture import ARCHITECTURES, native
 from pytest_seccomp.profile.architectures import COMPANIONS
+from pytest_seccomp.profile.document import read
 from pytest_seccomp.profile.oci import from_profile
 from pytest_seccomp.profile.policy import Policy
 from pytest_seccomp.profile.selection import Host
@@ -192,6 +193,13 @@ class AllowedByProfile(Allowed):
         """Whether what the profile allows is allowed on an architecture."""
         machine = machine_of(arch)
         return machine in COMPANIONS and arch in self._on(machine).policy.architectures
+
+    @property
+    def may_add_architectures(self) -> bool:
+        """Whether they stand in a list, and not in docker's `archMap`, which says of each to which it belongs."""
+        document = read(self.path).value
+        profile = document["linux"]["seccomp"] if "ociVersion" in document else document
+        return not profile.get("archMap")
 
     def own(self, machines: Iterable[str]) -> list[Wanted]:
         names: set[str] = set()

@@ -11,7 +11,13 @@ _OPTIONS = {
         "{auto,ebpf,notify,audit,kmsg}",
         "how system calls are seen (default: auto, the best that works here; `pytest-seccomp doctor` lists them)",
     ),
-    "--no-seccomp-trace": ("", "record nothing, whatever addopts says: for a pytest that a traced one starts"),
+    "--seccomp-profile": ("FILE", "fail tests for system calls that FILE, a profile or a trace, does not allow"),
+    "--seccomp-profile-collection": ("", "judge what loading conftests and collecting calls by FILE, too"),
+    "--seccomp-update-profile": ("", "add such calls to FILE instead; FILE is made if it is not there"),
+    "--no-seccomp-trace": (
+        "",
+        "record nothing and judge no calls, whatever addopts says: for a pytest that a traced one starts",
+    ),
     "--seccomp-deny-log": ("PATH", "fail for what filters deny to the tests and to what they start; write it to PATH"),
     "--seccomp-deny-source": ("{all,kernel,supervised}", "who tells (default: all; so far that is the kernel's log)"),
     "--seccomp-on-denied": ("{fail,warn}", "what a denial does that nobody expected (default: fail)"),
@@ -32,6 +38,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         group.addoption(option, metavar=value, choices=choices, default=None, help=text)
     for option in ("--seccomp-backend", "--seccomp-deny-source", "--seccomp-on-denied"):
         parser.addini(option[2:].replace("-", "_"), f"default of {option}")
+    parser.addini("seccomp_profile", "default of --seccomp-profile, seen from the ini file's folder")
+    parser.addini("seccomp_profile_collection", "default of --seccomp-profile-collection", "bool", False)
     parser.addini("seccomp_expected_denials", "calls that may be denied to every test (--seccomp-deny-log)", "args", [])
     pluginmanager.register(_ConftestImports(), "seccomp-conftest-imports")
     pluginmanager.register(offered, "seccomp-offered")
@@ -54,8 +62,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     """Before any conftest imports the code under test."""
     options = early_config.known_args_namespace
     traces = (options.seccomp_trace, options.seccomp_trace_append, options.seccomp_backend) != (None, None, None)
+    judges = (options.seccomp_profile, options.seccomp_update_profile) != (None, None)
+    judges = judges or bool(options.seccomp_profile_collection or early_config.getini("seccomp_profile"))
     watches = (options.seccomp_deny_log, options.seccomp_deny_source, options.seccomp_on_denied) != (None, None, None)
-    traces, watches = traces and not options.no_seccomp_trace, watches and not options.no_seccomp_deny_log
+    traces, watches = (traces or judges) and not options.no_seccomp_trace, watches and not options.no_seccomp_deny_log
     if traces or watches:
         from pytest_seccomp.plugin import start
 

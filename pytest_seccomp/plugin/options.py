@@ -13,17 +13,19 @@ from pytest_seccomp.recorder import backends
 class Options:
     """The options of this plugin, checked."""
 
-    path: str
+    path: str | None
+    """None where no trace is written, and calls are only judged."""
     append: bool
     backend: str
     """A name of a backend, or auto."""
 
     @classmethod
-    def of(cls, config: pytest.Config) -> "Options":
-        """From the options that are known before conftests are loaded. Raises SeccompError."""
+    def of(cls, config: pytest.Config, *, judges: bool = False) -> "Options":
+        """From the options that are known before conftests are loaded. `judges`: what is recorded serves a profile, and
+        a trace need not be written. Raises SeccompError."""
         namespace = config.known_args_namespace
         append = bool(namespace.seccomp_trace_append)
-        path = _path(namespace.seccomp_trace, append=append)
+        path = _path(namespace.seccomp_trace, append=append, needed=not judges)
         backend = namespace.seccomp_backend or config.getini("seccomp_backend") or backends.AUTO
         if backend not in (backends.AUTO, *backends.NAMES):
             known = ", ".join((backends.AUTO, *backends.NAMES))
@@ -36,12 +38,15 @@ class Options:
         return backends.NAMES if self.backend == backends.AUTO else (self.backend,)
 
 
-def _path(value: str | None, *, append: bool) -> str:
+def _path(value: str | None, *, append: bool, needed: bool) -> str | None:
     """PATH as the user means it, who has given one of our options. Raises SeccompError."""
     if value is None and append:
         raise SeccompError("--seccomp-trace-append needs --seccomp-trace=PATH to say where to")
+    if value is None and not needed:
+        return None
     if value is None:
-        raise SeccompError("--seccomp-backend needs --seccomp-trace=PATH: for all runs, set the ini option instead")
+        needed_by = "--seccomp-backend needs --seccomp-trace=PATH or --seccomp-profile=FILE"
+        raise SeccompError(f"{needed_by}: for all runs, set the ini option instead")
     return path_of(value, "--seccomp-trace")
 
 

@@ -5,6 +5,7 @@ import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,18 +16,28 @@ from pytest_seccomp.plugin.session_owner import SessionOwner
 from pytest_seccomp.plugin.workers import SPOOL_SECONDS
 from pytest_seccomp.recorder import salvage
 from pytest_seccomp.recorder.spools import SpoolDirectory
+from pytest_seccomp.trace.recorded import Recorded
 from pytest_seccomp.trace.records import Run
 from pytest_seccomp.trace.store import Destination, Written, write_trace
 
+if TYPE_CHECKING:
+    from pytest_seccomp.plugin.profiles.owner import ProfileOwner
+
 
 class Owner(SessionOwner):
-    """Collects what the recorders wrote and merges it into PATH.
+    """Collects what the recorders wrote, merges it into PATH, if there is one, and has it judged by a profile, if there
+    is one.
 
     `finish_recording` ends the recording and returns the reasons for the trace to be incomplete.
     """
 
     def __init__(
-        self, config: pytest.Config, options: Options, destination: Destination, directory: SpoolDirectory
+        self,
+        config: pytest.Config,
+        options: Options,
+        destination: Destination | None,
+        directory: SpoolDirectory,
+        profile: "ProfileOwner | None",
     ) -> None:
         super().__init__(config, directory)
         self.options = options
@@ -34,6 +45,9 @@ class Owner(SessionOwner):
         self.workers = 0
         self.finish_recording: Callable[[], list[str]] = list
         self._destination = destination
+        self._profile = profile
+        self._is_read = False
+        """Whether what was recorded has been read, where it is not written."""
         self._written: Written | None = None
         self._unwritten: list[str] = []
         """Why there is no trace, and what the user can do."""
@@ -41,13 +55,15 @@ class Owner(SessionOwner):
         """That the session did not come to its end: no call is lost, but tests that were to be run are missing."""
 
     @classmethod
-    def start(cls, config: pytest.Config, options: Options) -> "Owner":
+    def start(cls, config: pytest.Config, options: Options, profile: "ProfileOwner | None") -> "Owner":
         """Check that PATH can be written, before anything runs. Raises SeccompError."""
-        destination = Destination.check(Path(options.path), append=options.append)
+        destination = None
+        if options.path is not None:
+            destination = Destination.check(Path(options.path), append=options.append)
         # The recorder, which is started next, removes it if this process is killed. In the fraction of a millisecond in
         # between nobody would; made by the recorder itself, nobody but the recorder would know why it cannot be made
         directory = SpoolDirectory.create()
-        owner = cls(config, options, destination, directory)
+        owner = cls(config, options, destination, directory, profile)
         config.add_cleanup(owner.clean_up)
         config.pluginmanager.register(owner, "seccomp-owner")
         return owner
@@ -66,11 +82,13 @@ class Owner(SessionOwner):
             pass  # the disk is full: should the session be killed, its trace lacks their number
 
     def _describe(self, run: Run | None = None) -> None:
+        if self._destination is None:
+            return  # whoever comes in place of a killed session finds nothing to merge, and removes the directory
         run = run or self._run(None, [])
         salvage.describe(self.directory, self._destination, run, append=self.options.append)
 
     def _is_settled(self) -> bool:
-        return self._written is not None
+        return self._written is not None or self._is_read
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         # Of other types, pytest's and xdist's own, is what an option asked for: --stepwise, -x with xdist
@@ -90,15 +108,15 @@ class Owner(SessionOwner):
         if not spools and not reasons:
             reasons.append(f"all that was recorded is gone: somebody has removed {self.directory.path}")
         if self._nothing_to_write(reasons):
-            place = self._place(self._destination.path)
-            left = f"{place} is left as it was" if self._destination.path.exists() else f"{place} is not written"
-            self._unwritten = [f"no test was traced: {left}"]  # and pytest says why
+            self._unwritten = [f"no test was traced{self._left()}"]  # and pytest says why
             self._withdraw()
         else:
             run = self._run(int(session.exitstatus), reasons)
             if self._cut_short is not None:
                 run.complete, run.reasons = False, [*run.reasons, self._cut_short]
-            self._merge(session, run, spools)
+            fails = self._read(run, spools) if self._destination is None else self._merge(session, run, spools)
+            if fails and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self.merged()
 
     def _nothing_to_write(self, reasons: list[str]) -> bool:
@@ -109,22 +127,45 @@ class Owner(SessionOwner):
         # Tests that were run and lost are no reason to keep an older trace, which would look like theirs
         return not self.directory.has_tests() and not (self._announced and reasons)
 
-    def _merge(self, session: pytest.Session, run: Run, spools: list[Path]) -> None:
+    def _left(self) -> str:
+        if self._destination is None:
+            return ", and none judged"
+        place = self._place(self._destination.path)
+        return f": {place} is left as it was" if self._destination.path.exists() else f": {place} is not written"
+
+    def _read(self, run: Run, spools: list[Path]) -> bool:
+        """Have the profile judge what was recorded. Returns whether the session fails for it."""
+        assert self._profile is not None, "nothing is recorded for nobody"
+        totals = Recorded(run, spools).read(self._profile.visit)
+        self._is_read = True
+        self._withdraw()
+        return self._judge(totals.complete, totals.reasons)
+
+    def _judge(self, complete: bool, reasons: list[str]) -> bool:
+        if self._profile is None:
+            return False
+        return self._profile.end(complete=complete, reasons=reasons, cut_short=self._cut_short)
+
+    def _merge(self, session: pytest.Session, run: Run, spools: list[Path]) -> bool:
+        """Write the trace. Returns whether the session fails for what the profile says."""
+        assert self._destination is not None, "there is a PATH"
+        visit = None if self._profile is None else self._profile.visit
         try:
-            self._written = write_trace(self._destination, run, spools, append=self.options.append)
+            self._written = write_trace(self._destination, run, spools, append=self.options.append, visit=visit)
         except SeccompError as error:
-            self._keep(str(error), run)
+            self._keep(self._destination, str(error), run)
             if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
-        else:
-            self._withdraw()
+            return self._profile is not None and self._profile.cannot("the trace could not be written")
+        self._withdraw()
+        return self._judge(self._written.complete, self._written.reasons)
 
-    def _keep(self, error: str, run: Run) -> None:
+    def _keep(self, destination: Destination, error: str, run: Run) -> None:
         try:
             self._describe(run)
         except SeccompError:
             pass  # it stays described as it was at the beginning, and its trace will be called incomplete
-        command = salvage.by_hand(self.directory, self._destination.path, append=self.options.append)
+        command = salvage.by_hand(self.directory, destination.path, append=self.options.append)
         self._unwritten = [error, "What was recorded is kept. This makes a trace of it:", f"  {command}"]
 
     def _withdraw(self) -> None:
@@ -132,7 +173,9 @@ class Owner(SessionOwner):
         self.directory.remove()
 
     def pytest_report_header(self) -> list[str]:
-        return summary.header(self.backend, self.notes, self._place(self._destination.path), append=self.options.append)
+        place = None if self._destination is None else self._place(self._destination.path)
+        lines = summary.header(self.backend, self.notes, place, append=self.options.append)
+        return lines if self._profile is None else [*lines, *self._profile.header()]
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         self._told = True
@@ -140,11 +183,15 @@ class Owner(SessionOwner):
             summary.unwritten(terminalreporter, self._unwritten)
         elif self._written is not None:
             summary.written(terminalreporter, self.backend, self._written, self._place)
+        if self._profile is not None:
+            self._profile.tell(terminalreporter)
 
     def _tell_on_stderr(self) -> None:
         lines = self._unwritten
         if self._written is not None and not self._written.complete:
             lines = [f"the trace in {self._place(self._written.path)} is incomplete:", *self._written.reasons]
+        if self._profile is not None:
+            lines = [*lines, *self._profile.in_short()]
         for line in lines:
             print(f"pytest-seccomp: {line}", file=sys.stderr)
 

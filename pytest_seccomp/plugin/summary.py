@@ -13,9 +13,11 @@ from pytest_seccomp.trace.words import by_count, calls_table, in_words
 _NO_NEW_PRIVS = "; no_new_privs is set: programs such as sudo and ping do not gain privileges"
 
 
-def header(backend: str, notes: list[str], place: str, *, append: bool) -> list[str]:
-    """The lines below pytest's own in the header."""
-    text = f"seccomp: backend {backend}, trace {'added ' if append else ''}to {place}"
+def header(backend: str, notes: list[str], place: str | None, *, append: bool) -> list[str]:
+    """The lines below pytest's own in the header; `place` is None where no trace is written."""
+    text = f"seccomp: backend {backend}"
+    if place is not None:
+        text += f", trace {'added ' if append else ''}to {place}"
     if backend != "ebpf" and not process.has_capability(process.CAP_SYS_ADMIN):  # that one installs no filter
         text += _NO_NEW_PRIVS
     return [text, *(printable(f"seccomp: {note}") for note in notes)]

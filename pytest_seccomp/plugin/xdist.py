@@ -1,6 +1,7 @@
 """The trace under pytest-xdist: the controller, which runs no test and owns PATH, and its workers, which are traced."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,6 +11,9 @@ from pytest_seccomp.plugin.tracing import Tracing
 from pytest_seccomp.plugin.workers import Assignment, Controller, Findings, Task, Unable, Worker
 from pytest_seccomp.recorder import client
 from pytest_seccomp.recorder.settings import for_controller, for_traced
+
+if TYPE_CHECKING:
+    from pytest_seccomp.plugin.profiles.options import ProfileOptions
 
 TASK = Task("seccomp")
 
@@ -40,12 +44,20 @@ class TraceController(Controller):
         super().pytest_configure_node(node)
 
 
-def start_worker(config: pytest.Config, assignment: Assignment) -> None:
-    """Come under the filter, or run no test."""
+def start_worker(
+    config: pytest.Config, assignment: Assignment, judging: "Callable[[pytest.Config], ProfileOptions | None]"
+) -> None:
+    """Come under the filter, or run no test. `judging` gives the options of a profile."""
     try:
+        options = judging(config)
+        allowed = None if options is None or options.updates else options.read()
         place = assignment.place(config)
         settings = for_traced(assignment.backend, place.directory, TASK.worker, alone=not place.shared)
         tracing = Tracing.start(config, settings)
+        if options is not None:
+            from pytest_seccomp.plugin.profiles.judging import start_judging
+
+            start_judging(config, options, allowed, tracing)
     except SeccompError as error:
         Unable(TASK, str(error)).register(config)
         return

@@ -88,6 +88,10 @@ class Recording:
             case ("end", *_):
                 self._take_test()
                 self._host.handle(message)
+            case ("outside", int(), tuple(asked)):
+                for label in asked:
+                    self._take(label)
+                self._host.handle(message)
             case ("open" | "close", *_):
                 self._take_phases()
                 self._look_for_missed_runs()

@@ -18,6 +18,7 @@ from pytest_seccomp.recorder.log_scope import TracedProcesses
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
+    from pytest_seccomp.linux.caller import Caller
     from pytest_seccomp.linux.seccomp_record import SeccompRecord
     from pytest_seccomp.recorder.checked import Checked
     from pytest_seccomp.recorder.kernel_log import SeccompLog
@@ -133,7 +134,7 @@ class LogRecording:
             return
         self._traced.refresh_if_due()
         native_arch, first = native().audit_arch, self._first
-        counts = self._host.counts(self._label)
+        counts, outside = self._host.counts(self._label), self._host.outside
         for _ in range(_MOST_BATCHES):
             records = self._log.receive()
             if not records:
@@ -151,6 +152,9 @@ class LogRecording:
                     counts[key] += 1
                 except KeyError:
                     counts[key] = 1
+                    allowed = outside.allowed(self._label)
+                    if allowed is not None and key not in allowed:
+                        outside.note(self._label, key, _caller(record))
 
     def _is_ours(self, record: SeccompRecord) -> bool:
         if not self._traced.known() and 0 <= record.call.number - self._first - RINGS < RINGS:
@@ -250,6 +254,11 @@ class LogRecording:
         for message in left:
             if message != _FINISH:  # it does not hear of its end: its files are not written
                 self._host.handle(message)
+
+
+def _caller(record: SeccompRecord) -> Caller:
+    process = record.process
+    return process.pid, process.comm, process.exe
 
 
 def record(host: Recorder, checked: Checked) -> None:

@@ -17,6 +17,7 @@ from pytest_seccomp.linux.process import Watched
 from pytest_seccomp.recorder import protocol
 from pytest_seccomp.recorder.detached import CONTROL, detach, first_message
 from pytest_seccomp.recorder.ledger import Counts, Ledger
+from pytest_seccomp.recorder.outside import Outside
 from pytest_seccomp.recorder.policies import Policies
 from pytest_seccomp.recorder.spool import Spool, Unwritten
 
@@ -50,6 +51,7 @@ class Recorder:
         self._salvage = self.settings.salvage
         self.target = Watched(self.settings.target)
         self.policies = Policies()
+        self.outside = Outside()
         self.closed = False
         self._ended = False
         self._ledger: Ledger | None = None
@@ -169,10 +171,15 @@ class Recorder:
             case ("end", int(base), str(outcome)):
                 ledger.end(base, outcome)
                 self.policies.end(base)
+                self.outside.end(base)
             case ("policy", int(number), bytes(program), tuple(calls)):
                 self.policies.define(number, program, calls)
             case ("under", int(label), tuple(numbers)):
                 self.policies.put(label, numbers)
+            case ("allowed", frozenset(calls)):
+                self.outside = Outside(calls)
+            case ("outside", int(number), tuple(labels)):
+                return self._reply(("outside", number, self.outside.take(labels, ledger.counts)))
             case ("count", int(label), dict(counts)):
                 ledger.add(label, counts)
             case ("counted", int(number), int(base)):

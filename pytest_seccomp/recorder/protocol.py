@@ -14,6 +14,7 @@ Settings                               first of all
 ("policy", number, program, calls)     a policy: its filter, and the calls of which it may say something
 ("count", label, counts)               calls of a label that were seen elsewhere
 ("under", label, numbers)              from its next marker on, the calls of a label are under these policies
+("allowed", calls)                     calls that a profile allows: who makes others is to be known
 ("finish",)                            the session is over: write all, answer ("finished", complete, lost, reasons)
 ("merged",)                            the session has its files: nothing is left to do when pytest ends
 
@@ -28,6 +29,8 @@ With a number, which the answer has, too: a signal handler may raise while pytes
 come when pytest asks for something else.
 ("denials", number, label)             what was denied under a label since it was asked last? Answered by
                                        ("denials", number, found, left_out): `policies.Denial` each
+("outside", number, labels)            what was counted under labels outside these, since it was asked last? Answered by
+                                       ("outside", number, found): `outside.Found` each
 ("counted", number, base)              what was counted for a test, by phase? ("counted", number, counts)
 ("open", number, base)                 from now on, what is counted for a test is counted for a block as well:
                                        ("open", number)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from pytest_seccomp.recorder.ledger import Counts
+    from pytest_seccomp.recorder.outside import Outside
     from pytest_seccomp.recorder.policies import Policies
 
     class Host(Protocol):
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
         policies: Policies
         """Those that labels are under."""
+        outside: Outside
+        """The calls of which it is asked who made them."""
 
         def counts(self, label: int) -> Counts:
             """Where the calls of a label are counted."""
@@ -109,7 +112,7 @@ class Supervisor:
         answer_halves[ANSWER_FLAGS] = CONTINUE
         marker = native().prctl | native().audit_arch << 32
         ioctl, zero, size = fcntl.ioctl, bytes(NOTIFICATION_SIZE), NOTIFICATION_SIZE
-        counts, looked_at = host.counts(label), host.policies.of(label).calls
+        counts, looked_at, allowed = host.counts(label), host.policies.of(label).calls, host.outside.allowed(label)
         while True:
             notification[:size] = zero
             try:
@@ -133,12 +136,16 @@ class Supervisor:
                         answer_words[ANSWER_VALUE] = 0
                         answer_halves[ANSWER_FLAGS] = CONTINUE
                         counts, looked_at = host.counts(label), host.policies.of(label).calls
+                        allowed = host.outside.allowed(label)
                         continue
                     if self._is_answered(label, counts):
                         if wakes:
                             self._woken()
                         counts, looked_at = host.counts(label), host.policies.of(label).calls
                         continue
+                if allowed is not None and call not in counts and call not in allowed:
+                    # While it waits: afterwards the thread may have ended, or run another program
+                    host.outside.note(label, call, caller(exchange.thread))
                 try:
                     ioctl(listener, SEND, answer, True)
                 except OSError:
@@ -174,6 +181,8 @@ class Supervisor:
         else:
             policies.note(label, decided, call, whose, arguments)
             if not fails:
+                if self._host.outside.allowed(label) is not None:
+                    self._host.outside.note(label, call, whose)
                 counts[call] = counts.get(call, 0) + 1
         exchange.answer_halves[ANSWER_ERROR] = 0
         exchange.answer_halves[ANSWER_FLAGS] = CONTINUE

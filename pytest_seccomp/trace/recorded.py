@@ -1,14 +1,17 @@
 """What the recorders of a run wrote, as input: a run that is not yet a trace."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from pytest_seccomp.trace.records import Run
+from pytest_seccomp.trace.records import Line, Run
 from pytest_seccomp.trace.spool import Spool, SpoolParser
 from pytest_seccomp.trace.totals import Totals
+
+Visit = Callable[[Line], None]
+"""Is shown each line of a test, of a collection or a harness."""
 
 _CHUNK = 1024 * 1024
 
@@ -26,7 +29,16 @@ class Recorded:
         """Those that it is read from."""
         return self.spools
 
-    def write_to(self, output: BinaryIO) -> Totals:
+    def read(self, visit: Visit) -> Totals:
+        """Show the lines of its spools, without writing them anywhere; says what they add up to."""
+        totals = Totals()
+        found = replace(self.run, reasons=list(self.run.reasons))
+        for line in self._lines(found, totals):
+            visit(line)
+        totals.add(found)
+        return totals
+
+    def write_to(self, output: BinaryIO, visit: Visit | None = None) -> Totals:
         """Append the run's line and those of its spools to a tests file, in one pass; says what they add up to."""
         # Its line comes first, but how complete it was shows last. It is almost always as complete as the caller
         # believes.
@@ -34,16 +46,11 @@ class Recorded:
         believed = self.run.format().encode("ascii")
         output.write(believed)
         totals = Totals()
-        parser = SpoolParser()
         found = replace(self.run, reasons=list(self.run.reasons))
-        for path in self.spools:
-            spool = Spool(path, parser)
-            for line in spool.lines():
-                output.write(line.format().encode("ascii"))
-                totals.add_line(line)
-            found.complete = found.complete and spool.complete
-            found.lost = None if found.lost is None or spool.lost is None else found.lost + spool.lost
-            found.reasons += [reason for reason in spool.reasons if reason not in found.reasons]
+        for line in self._lines(found, totals):
+            output.write(line.format().encode("ascii"))
+            if visit is not None:
+                visit(line)
         proved = found.format().encode("ascii")
         if proved != believed:
             _move_rest(output, start + len(believed), len(proved) - len(believed))
@@ -52,6 +59,18 @@ class Recorded:
             output.seek(0, os.SEEK_END)
         totals.add(found)
         return totals
+
+    def _lines(self, found: Run, totals: Totals) -> Iterator[Line]:
+        """Those of its spools, added to the totals; what they say of the run is added to `found`."""
+        parser = SpoolParser()
+        for path in self.spools:
+            spool = Spool(path, parser)
+            for line in spool.lines():
+                totals.add_line(line)
+                yield line
+            found.complete = found.complete and spool.complete
+            found.lost = None if found.lost is None or spool.lost is None else found.lost + spool.lost
+            found.reasons += [reason for reason in spool.reasons if reason not in found.reasons]
 
 
 def _move_rest(file: BinaryIO, begin: int, distance: int) -> None:

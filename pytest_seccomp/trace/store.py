@@ -11,7 +11,7 @@ from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace.destination import Destination
 from pytest_seccomp.trace.lock import locked
 from pytest_seccomp.trace.place import Identity
-from pytest_seccomp.trace.recorded import Recorded
+from pytest_seccomp.trace.recorded import Recorded, Visit
 from pytest_seccomp.trace.records import Record, Run
 from pytest_seccomp.trace.replacement import replacing
 from pytest_seccomp.trace.sources import Source
@@ -40,12 +40,14 @@ class Written:
     """Whether it replaced a trace that was not there when the destination was checked: another run's."""
 
 
-def write_trace(destination: Destination, run: Run, spools: Sequence[Path], *, append: bool = False) -> Written:
+def write_trace(
+    destination: Destination, run: Run, spools: Sequence[Path], *, append: bool = False, visit: Visit | None = None
+) -> Written:
     """Merge what the recorders of a run wrote into the two files of a trace.
 
     `run.complete`, `run.lost` and `run.reasons` are what the caller knows; what the spools say is added to it in the
     files. With `append` the trace that is there stays and this one is added; without, it is replaced. A trace whose
-    PATH was removed is gone, also where its tests file is still there.
+    PATH was removed is gone, also where its tests file is still there. `visit` is shown each line that is added.
 
     Flat in memory. Raises TraceError where that cannot be done; nothing has changed then.
     """
@@ -53,7 +55,7 @@ def write_trace(destination: Destination, run: Run, spools: Sequence[Path], *, a
         before = Identity.of(destination.path)
         earlier = destination.earlier() if append else None
         whole = earlier.write_to(new.tests) if earlier else Totals()
-        totals = Recorded(run, spools).write_to(new.tests)
+        totals = Recorded(run, spools).write_to(new.tests, visit)
         whole.add_totals(totals)
         _write_records(new.records, whole)
     replaced_other = not append and before is not None and before != destination.seen

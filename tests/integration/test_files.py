@@ -167,7 +167,7 @@ def test_a_backend_without_anything_to_trace(noting: Suite, backend: str) -> Non
     expect_refused(
         noting,
         f"--seccomp-backend={backend}",
-        text="--seccomp-backend needs --seccomp-trace=PATH: for all runs, set the ini option instead",
+        text="--seccomp-backend needs --seccomp-trace=PATH or --seccomp-profile=FILE: for all runs, set the ini option",
     )
 
 

@@ -45,8 +45,12 @@ def test_appending_to_nothing_is_refused() -> None:
 
 
 def test_a_backend_for_nothing_is_refused() -> None:
-    with pytest.raises(SeccompError, match=r"^--seccomp-backend needs --seccomp-trace=PATH: for all runs, set the "):
+    with pytest.raises(SeccompError, match=r"^--seccomp-backend needs --seccomp-trace=PATH or --seccomp-profile=FI"):
         Options.of(config(trace=None, backend="notify"))
+
+
+def test_a_profile_needs_no_trace() -> None:
+    assert Options.of(config(trace=None, backend="notify"), judges=True) == Options(None, False, "notify")
 
 
 def test_the_home_directory_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

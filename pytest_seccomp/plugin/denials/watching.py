@@ -13,6 +13,7 @@ from pytest_seccomp.gate import words
 from pytest_seccomp.gate.verdict import Verdict, asks_for_missing
 from pytest_seccomp.plugin.denials.judging import Judging
 from pytest_seccomp.plugin.denials.options import DenialOptions
+from pytest_seccomp.plugin.reporting import say
 from pytest_seccomp.recorder.watch import Denied, Seen, Watch
 from pytest_seccomp.trace.denials import COLLECTION, LATE, Denial
 from pytest_seccomp.trace.table import printable
@@ -202,16 +203,8 @@ def apply(verdict: Verdict, report: pytest.TestReport) -> None:
     if verdict.denials:
         # For other plugins, and the controller; what is not UTF-8 would not get there
         report.seccomp_denials = [_plain(denial) for denial in verdict.denials]  # type: ignore[attr-defined]
-    if not verdict.is_worth_telling:
-        return
-    text = words.report(verdict)
-    if not verdict.fails or report.outcome == "failed":
-        report.sections.append((SECTION, text))
-        return
-    report.outcome = "failed"
-    report.longrepr = text
-    if hasattr(report, "wasxfail"):  # or it would be shown as an xfail
-        del report.wasxfail
+    if verdict.is_worth_telling:
+        say(report, SECTION, words.report(verdict), fails=verdict.fails)
 
 
 def _plain(denial: Denial) -> dict[str, object]:

@@ -15,6 +15,7 @@ from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.recorder import labels
 from pytest_seccomp.recorder.checked import Checked
 from pytest_seccomp.recorder.handover import Guard, handed_over
+from pytest_seccomp.recorder.outside import Outside
 from pytest_seccomp.recorder.policies import Policies
 from pytest_seccomp.recorder.supervisor import RING, Supervisor
 
@@ -143,6 +144,7 @@ class _Check:
         self.close_in_child = close_in_child
         self.by_label: dict[int, dict[int, int]] = {}
         self.policies = Policies()
+        self.outside = Outside()
         self._child = child
         self._status: int | None = None
 

@@ -1,0 +1,1 @@
+"""`--seccomp-profile`: what tests call is judged by a profile, or added to it."""
