@@ -166,7 +166,7 @@ def test_what_is_inside_passes_and_what_nobody_made_is_listed(suite: Suite) -> N
     assert re.search(unused, finished.stdout)
     quiet = suite.run("-q").expect(0)
     assert "seccomp profile" not in quiet.stdout
-    judged = suite.run("--seccomp-profile-collection").expect(1)
+    judged = suite.run("--seccomp-profile-collection", "--seccomp-backend=notify").expect(1)
     assert re.search(r'\+ "getsid"  # collection, \S+\[\d+\]\n', judged.stdout)
     assert "No test has failed for it, but the session does" in judged.stdout
     assert "seccomp:" not in suite.run("--no-seccomp-trace").expect(0).stdout
