@@ -35,7 +35,7 @@ def test_a_run_that_is_over_leaves_nothing_to_the_next_with_its_labels() -> None
 
 
 def test_nobody_asks_for_the_harness_nor_without_a_profile() -> None:
-    assert Outside({READ}).allowed(COLLECTION) == {READ}
+    assert Outside({READ}).allowed(COLLECTION) == frozenset({READ})
     assert Outside({READ}).allowed(HARNESS) is None
     assert Outside().allowed(BASE) is None
     assert Outside().take([BASE], lambda _label: {CONNECT: 1}) == []
