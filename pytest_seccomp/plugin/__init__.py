@@ -19,7 +19,7 @@ _OPTIONS = {
         "record nothing and judge no calls, whatever addopts says: for a pytest that a traced one starts",
     ),
     "--seccomp-deny-log": ("PATH", "fail for what filters deny to the tests and to what they start; write it to PATH"),
-    "--seccomp-deny-source": ("{all,kernel,supervised}", "who tells (default: all; so far that is the kernel's log)"),
+    "--seccomp-deny-source": ("{all,kernel,supervised}", "who tells: its log, our own sandboxes (default: all)"),
     "--seccomp-on-denied": ("{fail,warn}", "what a denial does that nobody expected (default: fail)"),
     "--no-seccomp-deny-log": ("", "watch no denials, whatever addopts says"),
 }

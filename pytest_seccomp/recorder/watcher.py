@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 _END_MS = 1000
 _ANSWER_SECONDS = 10
 
-_WITHOUT = "without it, --seccomp-trace works all the same, and shows the calls but not what becomes of them"
+_WITHOUT = (
+    "without it, --seccomp-deny-source=supervised has what sandboxes and policies of tests deny, and --seccomp-trace "
+    "shows the calls but not what becomes of them"
+)
 _OTHER_PIDS = (
     "pids in the kernel's log are those of the initial pid namespace, and this process is in another one: only what "
     "shares pytest's audit session can be told from others"
@@ -52,10 +55,11 @@ class Watcher:
         self._decoder = protocol.Decoder()
         self._settings = watching.Settings(*first_message(control, self._decoder))  # type: ignore[arg-type]
         self._target = Watched(self._settings.target)
-        self._scope = Scope(session=self._settings.session) if in_initial_pid_namespace() else None
+        watches = bool(self._settings.sources)
+        self._scope = Scope(session=self._settings.session) if watches and in_initial_pid_namespace() else None
         self._tally = Tally(self._settings.session, self._scope)
         self._channel: Channel | None = None
-        self._source = ""
+        self._source = "" if watches else watching.SUPERVISED
         self._refused: list[str] = []
         """Why better sources are not used."""
         self._spool: Spool | None = None
@@ -192,9 +196,14 @@ class Watcher:
 
     def _catch_up(self) -> None:
         """Judge what the kernel has logged up to now, before it is told, or other targets count."""
-        self._untold += self._channel.sync() if self._channel is not None else ["nothing is watched"]
+        if self._channel is not None:
+            self._untold += self._channel.sync()
+        elif self._settings.sources:
+            self._untold.append("nothing is watched")
 
     def _add(self, pid: int, cgroup_path: str | None) -> str | None:
+        if not self._settings.sources:
+            return None  # nobody asked for what the kernel's log says of it
         if self._scope is None:
             return _OTHER_PIDS
         self._catch_up()

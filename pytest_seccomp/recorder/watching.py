@@ -33,6 +33,10 @@ DIED = "the watcher of the kernel's log died: what was denied after that is not 
 SILENT = "the watcher of the kernel's log does not answer: what was denied after that is not known"
 
 
+SUPERVISED = "supervised"
+"""The source where the kernel's log is not asked."""
+
+
 class Settings:
     """What a watcher is to do; the first message.
 
@@ -41,7 +45,7 @@ class Settings:
     write, None where there is nothing to watch, only to check that it could be, and to merge if the target is killed
     (an xdist controller). `worker` is the name of the xdist worker as a JSON value. `salvage` is the command that
     merges the spools in place of a killed pytest, None where another process sees to it. `sources` are the channels to
-    try, in order.
+    try, in order; without any, the kernel's log is not asked, and the spool has what pytest itself knows of.
     """
 
     __slots__ = ("cookie", "salvage", "session", "sources", "spool", "target", "worker")

@@ -10,6 +10,8 @@ from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.gate.expectations import INI, Expectation, of_ini
 from pytest_seccomp.gate.verdict import FAIL, MODES
 from pytest_seccomp.plugin.options import path_of
+from pytest_seccomp.recorder import kernel_log
+from pytest_seccomp.recorder.session import own_session
 from pytest_seccomp.trace.paths import real_path, tests_path
 
 ALL, KERNEL, SUPERVISED = SOURCES = ("all", "kernel", "supervised")
@@ -24,6 +26,8 @@ class DenialOptions:
     """What an unexpected denial does: one of MODES."""
     expected: Sequence[Expectation]
     """By every test."""
+    source: str = ALL
+    """Who tells: one of SOURCES."""
 
     @classmethod
     def of(cls, config: pytest.Config) -> "DenialOptions":
@@ -33,12 +37,22 @@ class DenialOptions:
             other = "--seccomp-deny-source" if namespace.seccomp_deny_source else "--seccomp-on-denied"
             raise SeccompError(f"{other} needs --seccomp-deny-log=PATH: for all runs, set the ini option instead")
         path = path_of(namespace.seccomp_deny_log, "--seccomp-deny-log")
-        _check_source(choice(config, "seccomp_deny_source", SOURCES, ALL))
+        source = choice(config, "seccomp_deny_source", SOURCES, ALL)
         mode = choice(config, "seccomp_on_denied", MODES, FAIL)
-        options = cls(path, mode, of_ini(config.getini(INI)))
+        options = cls(path, mode, of_ini(config.getini(INI)), source)
         if namespace.seccomp_trace and not namespace.no_seccomp_trace:
             options._check_apart(path_of(namespace.seccomp_trace, "--seccomp-trace"))
         return options
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The ways to the kernel's log that are tried, in order; empty where it is not asked."""
+        return () if self.source == SUPERVISED else kernel_log.SOURCES
+
+    @property
+    def session(self) -> int | None:
+        """The audit session that this process begins, for its records in that log."""
+        return own_session() if self.channels else None
 
     def _check_apart(self, trace: str) -> None:
         """Refuse one file for two results."""
@@ -55,11 +69,3 @@ def choice(config: pytest.Config, name: str, choices: Sequence[str], default: st
     if value not in choices:
         raise SeccompError(f"ini option {name}: {value!r} is unknown: use one of {', '.join(choices)}")
     return value
-
-
-def _check_source(source: str) -> None:
-    if source == SUPERVISED:
-        raise SeccompError(
-            "deny source supervised: there are no sandboxes and policies yet whose denials it would record: "
-            "use kernel, the kernel's log"
-        )

@@ -11,7 +11,6 @@ from pytest_seccomp.plugin.denials.owner import DenialOwner
 from pytest_seccomp.plugin.denials.watching import Watching
 from pytest_seccomp.plugin.workers import Assignment, Controller, Findings, Task, Unable, Worker, distributes
 from pytest_seccomp.recorder import denial_salvage
-from pytest_seccomp.recorder.session import own_session
 from pytest_seccomp.recorder.settings import own_cookie
 from pytest_seccomp.recorder.watch import Watch
 from pytest_seccomp.recorder.watch import start as start_watch
@@ -51,11 +50,13 @@ def start(config: pytest.Config) -> None:
     salvage = denial_salvage.command(owner.directory)
     if distributes(config):
         # It watches nothing: it finds out that workers can, and writes PATH if this process is killed
-        owner.has_begun(_watch(config, Settings(os.getpid(), None, own_cookie(), None, salvage=salvage)))
+        settings = Settings(os.getpid(), None, own_cookie(), None, salvage=salvage, sources=options.channels)
+        owner.has_begun(_watch(config, settings))
         DenialController(owner).register(config)
         return
     spool = owner.directory.new_spool("pytest")
-    watch = _watch(config, Settings(os.getpid(), own_session(), own_cookie(), spool, salvage=salvage))
+    settings = Settings(os.getpid(), options.session, own_cookie(), spool, salvage=salvage, sources=options.channels)
+    watch = _watch(config, settings)
     watching = Watching(config, options, watch, None)
 
     def settle() -> Spooled:
@@ -79,7 +80,9 @@ def _start_worker(config: pytest.Config, assignment: Assignment) -> None:
         place = assignment.place(config)
         salvage = None if place.shared else denial_salvage.command(place.directory)
         spool = place.directory.new_spool(name)
-        settings = Settings(os.getpid(), own_session(), own_cookie(), spool, json.dumps(name), salvage)
+        settings = Settings(
+            os.getpid(), options.session, own_cookie(), spool, json.dumps(name), salvage, options.channels
+        )
         watching = Watching(config, options, _watch(config, settings), name)
     except SeccompError as error:
         Unable(TASK, str(error)).register(config)

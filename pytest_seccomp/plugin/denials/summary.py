@@ -6,6 +6,7 @@ import pytest
 
 from pytest_seccomp.gate import words
 from pytest_seccomp.gate.verdict import FAIL, SessionVerdict
+from pytest_seccomp.recorder.watching import SUPERVISED
 from pytest_seccomp.trace.denials import Denial
 from pytest_seccomp.trace.table import printable
 
@@ -21,7 +22,8 @@ _UNSEEN = (
 def header(source: str, notes: Sequence[str], place: str, mode: str) -> list[str]:
     """The lines below pytest's own in the header."""
     warns = "" if mode == FAIL else ", none fails a test"
-    return [f"seccomp: denials from the kernel's log ({source}){warns}, written to {place}", *notes]
+    by = "by sandboxes and policies of tests" if source == SUPERVISED else f"from the kernel's log ({source})"
+    return [f"seccomp: denials {by}{warns}, written to {place}", *notes]
 
 
 def is_told(verdict: SessionVerdict, verbosity: int) -> bool:
@@ -40,7 +42,7 @@ def section(
     bad, state = bool(verdict.unexpected or verdict.reasons), ", INCOMPLETE" if verdict.reasons else ""
     title = f"seccomp denials: {words.figures(verdict.denials)} ({source}{state})"
     terminal.section(title, red=verdict.fails, yellow=bad and not verdict.fails, green=not bad)
-    if not verdict.denials:
+    if not verdict.denials and source != SUPERVISED:
         terminal.line(_UNSEEN)
     _list(terminal, verdict.unexpected)
     if verdict.unexpected:

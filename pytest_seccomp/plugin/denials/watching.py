@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,8 @@ from pytest_seccomp.plugin.reporting import say
 from pytest_seccomp.recorder.watch import Denied, Seen, Watch
 from pytest_seccomp.trace.denials import COLLECTION, LATE, Denial
 from pytest_seccomp.trace.table import printable
+
+_KILLS = ("kill_process", "kill_thread")
 
 SECTION = "seccomp denials"
 """Name of the section in a report that failed anyway, or that does not fail for it."""
@@ -53,6 +56,8 @@ class Watching:
         self.reasons: list[str] = []
         """Why denials may be missing."""
         self._told: list[Denial] = []
+        self._logged: Counter[tuple[object, ...]] = Counter()
+        """What a supervisor of ours has told and the kernel's log may still tell, too."""
         watch.phase("null", COLLECTION, 0)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -98,11 +103,14 @@ class Watching:
         return report
 
     def tell(self, denials: list[Denial]) -> None:
-        """Of the phase that has just ended, denials that the kernel's log does not have: by a policy of ours."""
+        """Of the phase that has just ended, denials by a policy of ours. Of these the kernel's log has at most those
+        that kill."""
         self._told += denials
+        self._is_logged(denials)
 
     def tell_late(self, denials: list[Denial]) -> None:
-        """Of what has come since the last report, denials that the kernel's log does not have."""
+        """Of what has come since the last report, denials by a policy of ours."""
+        self._is_logged(denials)
         run, phase = self._run, self._between_tests
         self._keep([replace(denial, nodeid=run.nodeid, phase=phase, rerun=run.number) for denial in denials], None)
 
@@ -169,7 +177,19 @@ class Watching:
         """What has been seen, judged and written to the spool."""
         if not seen.complete:
             self.reasons += [reason for reason in seen.reasons if reason not in self.reasons]
-        return self._keep([self._denial(one, phase) for one in seen.denials], item)
+        return self._keep([*self._not_told([self._denial(one, phase) for one in seen.denials])], item)
+
+    def _is_logged(self, denials: list[Denial]) -> None:
+        """The kernel logs what it kills by, as it does for every filter: these it tells a second time."""
+        self._logged.update({_kind(denial): denial.count for denial in denials if denial.action in _KILLS})
+
+    def _not_told(self, denials: list[Denial]) -> Iterator[Denial]:
+        """Denials of the kernel's log, without those that a supervisor of ours has told, and with more of them."""
+        for denial in denials:
+            told = min(self._logged[_kind(denial)], denial.count)
+            self._logged[_kind(denial)] -= told
+            if told < denial.count:
+                yield replace(denial, count=denial.count - told)
 
     def _keep(self, found: list[Denial], item: pytest.Item | None) -> list[Denial]:
         """Denials, judged and written to the spool."""
@@ -196,6 +216,11 @@ class Watching:
             source=self._watch.source,
             expected=False,
         )
+
+
+def _kind(denial: Denial) -> tuple[object, ...]:
+    """By what the two know one. Their pids may be of different namespaces."""
+    return denial.arch, denial.syscall, denial.action, denial.comm
 
 
 def apply(verdict: Verdict, report: pytest.TestReport) -> None:
