@@ -10,6 +10,10 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+_CGROUPS = "/sys/fs/cgroup"
+ONE_CGROUP_VERSION = f"{{ [ -d {_CGROUPS} ] || mount -t sysfs sysfs /sys; }} && mount -t cgroup2 cgroup2 {_CGROUPS}"
+"""For a shell in a mount namespace of its own: the second version of control groups alone, wherever it was."""
+
 SYSTEM_FOLDERS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin", "usr")
 
 
@@ -111,4 +115,4 @@ def command(bundle: Path, *arguments: str, runtime: str = "runc") -> list[str]:
     if runtime != "crun":
         return argv
     argv.insert(1, "--cgroup-manager=disabled")
-    return ["unshare", "--mount", "sh", "-c", 'mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"', "sh", *argv]
+    return ["unshare", "--mount", "sh", "-c", f'{ONE_CGROUP_VERSION} && exec "$@"', "sh", *argv]

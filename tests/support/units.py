@@ -6,14 +6,15 @@ import subprocess
 from pathlib import Path
 
 import cgroups
+from container import ONE_CGROUP_VERSION
 
 _MANAGER = "/lib/systemd/systemd"
-_START = """
+_START = f"""
 set -e
 echo 0 > "$GROUP/cgroup.procs"
 mount -t tmpfs tmpfs /run
 mkdir -p /run/systemd/system "$XDG_RUNTIME_DIR"
-exec unshare --cgroup sh -c 'mount -t cgroup2 cgroup2 /sys/fs/cgroup && "$@"; exit $?' sh "$@"
+exec unshare --cgroup sh -c '{ONE_CGROUP_VERSION} && "$@"; exit $?' sh "$@"
 """
 """/run/systemd/system says that systemd has started the machine. Without it, or as process 1, a user's manager does not
 start."""
