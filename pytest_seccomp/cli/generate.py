@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what is imported in functions would be imported for all oth
 
 _PROFILE = "a profile"
 _PYTHON = "python"
+_STARTS = ("execve", "execveat")
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -90,12 +91,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         if not format.is_text and sys.stdout.isatty():
             raise SeccompError(f"{format.name} is nothing for a terminal: name a file with --output")
-        written = format.write(profile)
+        written = _written(format, profile)
         write_bytes(written.data)
-        _warn(written.left_out)
     else:
         written = _replace(arguments.output, format, profile, found)
-        _warn(written.left_out)
+    _warn(written.left_out)
+    if _PYTHON not in names and not arguments.bare and not any(call.name in _STARTS for call in found.part.calls):
+        _warn([f"no program is started in the traces: --base {_PYTHON} allows what Python takes to start"])
+    if arguments.output is not None:
         _tell(arguments, format, profile, found, written)
     return 0
 
@@ -127,10 +130,21 @@ def _replace(path: Path, format: "Format", profile: "Profile", found: "Traced") 
         check_writable({real.parent})
     except (OSError, ValueError) as error:  # ValueError: a name with NUL
         place.refuse(os_text(error), "name a place that you can write to", error)
-    written = format.write(profile)
+    written = _written(format, profile)
     with locked(lock), replacing_one(real) as file:
         file.write(written.data)
     return written
+
+
+def _written(format: "Format", profile: "Profile") -> "Written":
+    """SeccompError where the format, which may be a package's, fails."""
+    try:
+        return format.write(profile)
+    except SeccompError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SeccompError(f"the format {format.name!r} fails: {reason}: tell those who have made it") from error
 
 
 def _warn(texts: Iterable[str]) -> None:

@@ -50,6 +50,22 @@ def test_base_sets(command: Command, trace: Trace) -> None:
     assert set(bases.bases()) <= set(re.findall(r"[\w-]+", shown))
 
 
+def test_what_starting_takes_is_asked_for(command: Command, trace: Trace) -> None:
+    hint = "no program is started in the traces: --base python allows what Python takes to start"
+    assert command("generate", trace(), "--format=names").err == f"pytest-seccomp: warning: {hint}\n"
+    assert command("generate", trace(), "--format=names", "--bare").err == ""
+
+
+def test_check_finds_nothing_outside(command: Command, trace: Trace, tmp_path: Path) -> None:
+    """What reads profiles understands what is written here."""
+    command("generate", trace(), "--format=oci", "-o", tmp_path / "profile.json")
+    assert command("check", trace(), tmp_path / "profile.json").status == 0
+    command("generate", trace(), "--format=oci", "--bare", "--min-tests=2", "-o", tmp_path / "profile.json")
+    result = command("check", trace(), tmp_path / "profile.json")
+    assert result.status == 1
+    assert "getpid" in result.out
+
+
 @pytest.mark.needs("listener")
 def test_the_start_and_the_end_of_python(command: Command, trace: Trace) -> None:
     lines = command("generate", trace(), "--format=names", "--bare", "--base=python").out.splitlines()

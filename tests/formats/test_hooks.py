@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from commands import write
 
+from pytest_seccomp.cli import main
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.formats import Format, Profile, Written, hooks
 
@@ -89,6 +90,15 @@ def test_a_package_that_fails_is_named_and_spoils_nothing_else(package: Package,
         hooks.find("added")
     assert str(raised.value).startswith(f"added adds profile formats (added_formats) and fails: {reason}")
     assert "\n" not in str(raised.value)
+
+
+def test_a_format_that_fails_is_named(package: Package, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    package(ADDED.format(name="added").replace('Written(b"")', "profile.gone"))
+    assert main(["generate", str(write(tmp_path)), "--format=added", "-o", str(tmp_path / "out.profile")]) == 2
+    reason = "AttributeError: 'Profile' object has no attribute 'gone'"
+    message = f"the format 'added' fails: {reason}: tell those who have made it"
+    assert capsys.readouterr() == ("", f"pytest-seccomp: error: {message}\n")
+    assert not (tmp_path / "out.profile").exists()
 
 
 def test_an_action_is_one_of_the_formats() -> None:
