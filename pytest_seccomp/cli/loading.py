@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pytest_seccomp.cli.progress import progress, size
 from pytest_seccomp.trace.reading import LineParser
 from pytest_seccomp.trace.records import Head, Line, Run, Untold
 from pytest_seccomp.trace.sources import Source, find
@@ -69,11 +70,13 @@ def load(path: Path, visit: Visit) -> Loaded:
     """Read the trace that a user means by one of its files, showing it to `visit`. TraceError as from `find` and from
     `Source.items`."""
     loaded = Loaded(find(path))
-    for _, item in loaded.source.items(LineParser(), loaded.totals):
-        if isinstance(item, Run):
-            loaded.runs.append(item)
-        else:
-            visit(item, len(loaded.runs))
+    with progress(f"reading {path}", size(loaded.source.files[-1:])) as step:
+        for line, item in loaded.source.items(LineParser(), loaded.totals):
+            step(len(line))
+            if isinstance(item, Run):
+                loaded.runs.append(item)
+            else:
+                visit(item, len(loaded.runs))
     return loaded
 
 

@@ -3,10 +3,12 @@
 import argparse
 import os
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 from pytest_seccomp.cli.loading import figures_members
 from pytest_seccomp.cli.output import write_json, write_lines
+from pytest_seccomp.cli.progress import Watched, progress, size
 from pytest_seccomp.errors import RecorderError, SeccompError
 from pytest_seccomp.trace.recorded import Recorded
 from pytest_seccomp.trace.sources import Source, find_all, refuse_repeated
@@ -42,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     for directory in directories:
         if destination.path.is_relative_to(os.path.realpath(directory)):
             raise SeccompError(f"{arguments.output} lies in {directory}, which is to be removed: name another output")
-    written = merge_traces(destination, sources)
+    with progress("merging", size(file for source in sources for file in _long_ones(source))) as step:
+        written = merge_traces(destination, [Watched(source, step) for source in sources])
     if arguments.json:
         write_json({**_members(written), "traces": len(sources), **figures_members(written.figures)})
         return 0
@@ -55,6 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
         lines.append(f"no longer needed: rm -r {shlex.join(map(str, directories))}")
     write_lines(lines)
     return 0
+
+
+def _long_ones(source: Source | Recorded) -> Iterable[Path]:
+    """The files that are copied: of a trace the one with the tests."""
+    return source.files[-1:] if isinstance(source, Source) else source.files
 
 
 def _recorded(path: Path) -> Recorded:

@@ -2,10 +2,10 @@
 how several runs with one PATH get along, `totals` for what PATH says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace.destination import Destination
@@ -14,10 +14,20 @@ from pytest_seccomp.trace.place import Identity
 from pytest_seccomp.trace.recorded import Recorded, Visit
 from pytest_seccomp.trace.records import Record, Run
 from pytest_seccomp.trace.replacement import replacing
-from pytest_seccomp.trace.sources import Source
 from pytest_seccomp.trace.totals import Figures, Totals
 
-__all__ = ["Destination", "Written", "merge_traces", "write_trace"]
+__all__ = ["Destination", "Mergeable", "Written", "merge_traces", "write_trace"]
+
+
+class Mergeable(Protocol):
+    """A Source, a Recorded, or what stands for one."""
+
+    @property
+    def files(self) -> Iterable[Path]:
+        """Those that it is read from."""
+
+    def write_to(self, output: BinaryIO) -> Totals:
+        """Append it to a tests file, and say what it adds up to."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -62,7 +72,7 @@ def write_trace(
     return _written(destination, totals, file_complete=whole.complete, replaced_other=replaced_other)
 
 
-def merge_traces(destination: Destination, sources: Sequence[Source | Recorded]) -> Written:
+def merge_traces(destination: Destination, sources: Sequence[Mergeable]) -> Written:
     """Merge existing traces, the shards of several machines for example, into the two files of one.
 
     Flat in memory. Raises TraceError for a source that is damaged or that is the destination itself: run again, that

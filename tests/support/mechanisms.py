@@ -119,6 +119,14 @@ def _i386() -> str | None:
             return f"a 32-bit program does not start: {error}"
 
 
+def _zsh() -> str | None:
+    return _command("zsh", "-f", "-c", "autoload -Uz compinit && compinit -D")
+
+
+def _fish() -> str | None:
+    return _command("fish", "--no-config", "-c", "complete -C true")
+
+
 def _libseccomp() -> str | None:
     try:
         ctypes.CDLL("libseccomp.so.2")
@@ -227,6 +235,8 @@ MECHANISMS = {
         Mechanism("mount", _mount, remedy="needs CAP_SYS_ADMIN, util-linux and mount", root_only=True),
         Mechanism("sysfs", _sysfs, remedy="mount -t sysfs sysfs /sys"),
         Mechanism("i386", _i386, remedy="needs a kernel with 32-bit emulation"),
+        Mechanism("zsh", _zsh, remedy="install zsh"),
+        Mechanism("fish", _fish, remedy="install fish"),
         Mechanism("kernel-headers", _file(Path("/usr/include/linux/seccomp.h")), remedy="install linux-libc-dev"),
         Mechanism("libseccomp", _libseccomp, remedy="install libseccomp2"),
         Mechanism(
