@@ -293,7 +293,7 @@ def test_descriptors_that_the_code_under_test_closes(spool: Path) -> None:
         made.expect_nothing_left()
     assert (denial["nodeid"], denial["phase"]) == ("t.py::a", "call")
     assert last["complete"] is False
-    assert last["reasons"][0] == watching.CLOSED
+    assert watching.CLOSED in last["reasons"]  # on a busy machine the last record may be late as well
 
 
 @pytest.mark.needs("audit")

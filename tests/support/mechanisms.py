@@ -22,6 +22,7 @@ import cgroups
 import container
 import i386
 import logged
+import programs
 
 CONTAINER_PROFILE = Path("/usr/share/containers/seccomp.json")
 DOCKERS_PROFILE = Path("/usr/share/gocode/src/github.com/docker/docker/profiles/seccomp/default.json")
@@ -99,6 +100,12 @@ def _systemd() -> str | None:
 
 def _file(path: Path) -> Callable[[], str | None]:
     return lambda: None if path.is_file() else f"no {path}"
+
+
+def _programs() -> str | None:
+    path = "/usr/bin:/bin"
+    lacking = [name for name in programs.COMMANDS if shutil.which(name, path=path) is None]
+    return f"not in {path}: {', '.join(lacking)}" if lacking else None
 
 
 def _mount() -> str | None:
@@ -232,6 +239,11 @@ MECHANISMS = {
         Mechanism("systemd", _systemd, remedy="install systemd"),
         Mechanism("container-profile", _file(CONTAINER_PROFILE), remedy="install golang-github-containers-common"),
         Mechanism("dockers-profile", _file(DOCKERS_PROFILE), remedy="it is in golang-github-docker-docker-dev"),
+        Mechanism(
+            "programs",
+            _programs,
+            remedy="install python3, bash, curl, git, sqlite3, runc, containernetworking-plugins, ripgrep, memcached",
+        ),
         Mechanism("mount", _mount, remedy="needs CAP_SYS_ADMIN, util-linux and mount", root_only=True),
         Mechanism("sysfs", _sysfs, remedy="mount -t sysfs sysfs /sys"),
         Mechanism("i386", _i386, remedy="needs a kernel with 32-bit emulation"),
