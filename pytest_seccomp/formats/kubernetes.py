@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 
 from pytest_seccomp.formats.format import Format, Written
-from pytest_seccomp.formats.limits import of_other_architectures, without_a_name
+from pytest_seccomp.formats.limits import check_byte_order, of_other_architectures, without_a_name
 from pytest_seccomp.formats.oci import ACTIONS, ALLOW, ARCHITECTURES
 from pytest_seccomp.formats.profile import Profile
 
@@ -21,6 +21,7 @@ _KNOWN = {
 
 def _write(profile: Profile) -> Written:
     held = profile.only(_KNOWN)
+    check_byte_order(held)
     left_out = [
         *of_other_architectures(profile, _KNOWN, "the operator does not know their architecture"),
         *without_a_name(held),

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from pytest_seccomp.formats.format import Format, Written
-from pytest_seccomp.formats.limits import of_other_architectures, without_a_name
+from pytest_seccomp.formats.limits import check_byte_order, of_other_architectures, without_a_name
 from pytest_seccomp.formats.profile import Profile
 from pytest_seccomp.profile.architectures import PROFILE_NAMES
 
@@ -29,6 +29,7 @@ ARCHITECTURES = {name: profile_name for profile_name, name in PROFILE_NAMES.item
 
 def _write(profile: Profile) -> Written:
     held = profile.only(ARCHITECTURES)
+    check_byte_order(held)
     left_out = [
         *of_other_architectures(profile, ARCHITECTURES, "the format does not know their architecture"),
         *without_a_name(held),

@@ -7,11 +7,21 @@ from typing import Any
 import container
 import pytest
 from profiled import DENIED, INSIDE, OUTSIDE, profile, trace_of_program
+from traces import run, spooled_test, write_spool
 
 from pytest_seccomp.cli import main
+from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.formats.oci import FORMAT
+from pytest_seccomp.trace.store import Destination, write_trace
 
+AARCH64 = 0xC00000B7
 I386_SOCKETCALL, X32_READ = ("i386", 102), ("x32", 0x40000000)
+
+
+def write_foreign(folder: Path) -> Path:
+    """A trace from another machine, of another architecture, which does no harm in the same profile."""
+    spool = write_spool(folder / "foreign.spool", [spooled_test("t.py::one", [[AARCH64, 63, {"call": 1}]])])
+    return write_trace(Destination.check(folder / "foreign.ndjson"), run(arch="aarch64"), [spool]).path
 
 
 class Box:
@@ -22,7 +32,8 @@ class Box:
         self._runtime = runtime
         self._no_new_privs = no_new_privs
         path = folder / "profile.json"
-        assert main(["generate", str(trace_of_program(folder)), "--format=oci", "-o", str(path), *options]) == 0
+        traces = [trace_of_program(folder), write_foreign(folder)]
+        assert main([*map(str, ["generate", *traces, "--format=oci", "-o", path, *options])]) == 0
         self.profile = json.loads(path.read_text())
 
     def run(self, argv: list[str]) -> tuple[int, str, str]:
@@ -66,7 +77,7 @@ def test_what_the_runtime_does_is_needed(tmp_path: Path) -> None:
     assert box.run(INSIDE) == (0, "hello\n", "")
 
 
-def test_form(capsys: pytest.CaptureFixture[str]) -> None:
+def test_form() -> None:
     """Sorted, a name a line; a name holds for all architectures and is there once."""
     made = FORMAT.write(profile(("x86_64", 41), ("x86_64", 0), I386_SOCKETCALL, ("i386", 3), X32_READ))
     assert made.left_out == ()
@@ -93,3 +104,9 @@ def test_what_it_cannot_say_is_told_and_stands_in_the_profile() -> None:
     )
     document: dict[str, Any] = json.loads(made.data)
     assert all(text in document["syscalls"][0]["comment"] for text in made.left_out)
+
+
+def test_architectures_of_both_byte_orders_are_an_error() -> None:
+    """No runtime would take them, for libseccomp does not."""
+    with pytest.raises(SeccompError, match="no profile for both x86_64 and s390x, whose byte orders differ: generate "):
+        FORMAT.write(profile(("x86_64", 0), ("s390x", 3)))
