@@ -63,7 +63,7 @@ def each(denials: Sequence[Denial]) -> Iterator[str]:
     pids: dict[tuple[str, str, str, str], list[str]] = {}
     notes: dict[tuple[str, str, str, str], list[str]] = {}
     for denial in denials:
-        kind = (denial.call, _answer(denial), denial.comm, denial.exe or "an executable that is gone")
+        kind = (_with_paths(denial), _answer(denial), denial.comm, denial.exe or "an executable that is gone")
         counts[kind] += denial.count
         pids.setdefault(kind, []).append(str(denial.pid))
         notes.setdefault(kind, []).extend(denial.notes)
@@ -75,6 +75,11 @@ def each(denials: Sequence[Denial]) -> Iterator[str]:
         for note in dict.fromkeys(notes[kind]):
             for line in note.splitlines():
                 yield f"    {printable(line)}"
+
+
+def _with_paths(denial: Denial) -> str:
+    """`openat /etc/shadow`."""
+    return " ".join([denial.call, *(path for _, path in denial.paths)])
 
 
 def _answer(denial: Denial) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pytest_seccomp.linux.caller import Caller, caller
 from pytest_seccomp.linux.waiting import WaitingCall
 from pytest_seccomp.profile.actions import Action
-from pytest_seccomp.sandbox import verdicts
+from pytest_seccomp.sandbox import paths, verdicts
 from pytest_seccomp.sandbox.cookies import is_the_kernels
 from pytest_seccomp.sandbox.filter import Filter
 
@@ -31,7 +31,7 @@ def denied(call: WaitingCall, verdict: int, rules: Filter) -> Seen | None:
     """Give a waiting call a verdict that does not let it pass. None where it waits no more: then it was not denied, and
     may come again."""
     action = Action.from_verdict(verdict)
-    who, texts = caller(call.tid), _texts(call)
+    who, texts = caller(call.tid), paths.texts(call)
     exact, error = True, 0
     try:
         if not call.waits():
@@ -48,8 +48,4 @@ def denied(call: WaitingCall, verdict: int, rules: Filter) -> Seen | None:
 
 def logged(call: WaitingCall) -> Seen:
     """What there is to tell of a call that is let pass, before it is."""
-    return Seen(call.arch << 32 | call.number, "log", 0, caller(call.tid), call.arguments, _texts(call), True)
-
-
-def _texts(call: WaitingCall) -> dict[int, str]:
-    return {}
+    return Seen(call.arch << 32 | call.number, "log", 0, caller(call.tid), call.arguments, paths.texts(call), True)

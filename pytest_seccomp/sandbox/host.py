@@ -17,6 +17,7 @@ from pytest_seccomp.linux.parent import adopt_orphans
 from pytest_seccomp.linux.process import Watched
 from pytest_seccomp.recorder import protocol
 from pytest_seccomp.recorder.detached import detach
+from pytest_seccomp.sandbox import paths
 from pytest_seccomp.sandbox.connection import Connection
 from pytest_seccomp.sandbox.ending import end_descendants
 from pytest_seccomp.sandbox.supervisor import Supervisor, stream_pair
@@ -50,6 +51,7 @@ class Host:
     def serve(self, requests: list[protocol.Message]) -> None:
         """Fork supervisors, first for these requests, until pytest has ended or let go of us, and all of them have."""
         adopt_orphans()
+        paths.prepare()
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         gc.disable()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from pytest_seccomp.linux import memory, syscalls
-from pytest_seccomp.linux.architecture import ARM, I386, X32_BIT, X86_64
+from pytest_seccomp.linux.architecture import ARM, I386, X32_BIT, X86_64, native
 from pytest_seccomp.linux.waiting import WaitingCall
 
 PATHS: dict[str, tuple[int, ...]] = {
@@ -78,6 +78,11 @@ def texts(call: WaitingCall) -> dict[int, str]:
         return {}
     found = {index: text.decode("utf-8", "surrogateescape") for index, text in _read(call, name) if text}
     return found if found and call.waits() else {}
+
+
+def prepare() -> None:
+    """Look up now which calls of this machine have something to read: each supervisor would do it for itself."""
+    _names(native().audit_arch)
 
 
 @cache

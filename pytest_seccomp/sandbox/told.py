@@ -109,4 +109,6 @@ def _denial(
         args=arguments,
         source="notify",
         expected=False,
+        paths=texts,
+        exact=exact,
     )

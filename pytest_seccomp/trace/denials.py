@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_seccomp.linux.syscalls import audit_arch_of, identify
-from pytest_seccomp.trace.members import BOOL, INT, TEXT, TEXT_OR_NULL, natural, take, texts
+from pytest_seccomp.trace.members import BOOL, INT, OBJECT, TEXT, TEXT_OR_NULL, natural, take, texts
 from pytest_seccomp.trace.reading import os_text, parse_object
 
 COLLECTION, SETUP, CALL, TEARDOWN, LATE = PHASES = ("collection", "setup", "call", "teardown", "late")
@@ -61,6 +61,11 @@ class Denial:
     """Whether it was expected, and so fails nothing."""
     notes: tuple[str, ...] = field(default=())
     """What plugins have to say of it."""
+    paths: tuple[tuple[int, str], ...] = field(default=())
+    """What those arguments say that point to a path or to the address of a socket, by their index, as far as it is
+    known."""
+    exact: bool = True
+    """Whether it got the answer of its filter, where that is a signal; False: another signal has ended it."""
 
     @property
     def call(self) -> str:
@@ -69,8 +74,12 @@ class Denial:
 
     @property
     def members(self) -> dict[str, Any]:
-        """As the file has it: `notes` are there only where there are any."""
+        """As the file has it: `paths` and `notes` are there only where there are any, `exact` only where it is not."""
         found = {name: getattr(self, name) for name in _MEMBERS}
+        if self.paths:
+            found["paths"] = {str(index): path for index, path in self.paths}
+        if not self.exact:
+            found["exact"] = False
         return {**found, "notes": list(self.notes)} if self.notes else found
 
     def format(self) -> str:
@@ -129,7 +138,15 @@ def _rest(members: Mapping[str, Any]) -> dict[str, Any]:
         "source": take(members, "source", TEXT),
         "expected": take(members, "expected", BOOL),
         "notes": texts(members, "notes") if "notes" in members else (),
+        "paths": _paths(take(members, "paths", OBJECT)) if "paths" in members else (),
+        "exact": take(members, "exact", BOOL) if "exact" in members else True,
     }
+
+
+def _paths(members: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
+    if not all(len(index) == 1 and index in "012345" and type(path) is str for index, path in members.items()):
+        raise ValueError('"paths" are texts by the index of an argument')
+    return tuple((int(index), path) for index, path in members.items())
 
 
 @dataclass(slots=True)

@@ -21,3 +21,22 @@ def test_a_program_runs_under_a_policy(sandboxes: Sandboxes) -> None:
     (denial,) = result.denied
     assert (denial.name, denial.count, denial.action, denial.errno) == ("socket", 1, "errno", "EPERM")
     assert result.complete
+
+
+def test_a_denial_says_which_path(sandboxes: Sandboxes) -> None:
+    policy = names.from_names(native(), Action.parse("errno:EROFS"), deny=["unlinkat", "renameat2", "connect"])
+    program = r"""
+import ctypes, os, socket
+libc = ctypes.CDLL(None)
+libc.unlinkat(-100, b"/no/such/\xff", 0)
+libc.renameat2(-100, b"one", -100, b"two", 0)
+with socket.socket(socket.AF_UNIX) as client:
+    client.connect_ex("/no/such/socket")
+"""
+    result = run([sys.executable, "-c", program], sandboxes=sandboxes, policy=policy)
+    assert result.returncode == 0
+    assert [(denial.name, dict(denial.paths), denial.exact) for denial in result.denied] == [
+        ("unlinkat", {1: "/no/such/\udcff"}, True),
+        ("renameat2", {1: "one", 3: "two"}, True),
+        ("connect", {1: "/no/such/socket"}, True),
+    ]

@@ -36,6 +36,8 @@ denials = st.builds(
     args=st.none() | st.tuples(*[st.integers(0, 2**64 - 1)] * 6),
     expected=st.booleans(),
     notes=st.lists(names, max_size=2).map(tuple),
+    paths=st.dictionaries(st.integers(0, 5), names, max_size=2).map(lambda found: tuple(found.items())),
+    exact=st.booleans(),
 )
 
 
@@ -85,6 +87,9 @@ def test_the_architecture_of_the_call(audit_arch: int, number: int, arch: str, n
         ({"comm": None}, '"comm" cannot be null'),
         ({"expected": 1}, '"expected" cannot be 1'),
         ({"args": ["1"]}, '"args" are numbers'),
+        ({"paths": {"6": "/"}}, '"paths" are texts by the index of an argument'),
+        ({"paths": {"1": None}}, '"paths" are texts by the index of an argument'),
+        ({"exact": None}, '"exact" cannot be null'),
         ({"notes": [1]}, '"notes" is a list of texts'),
         ({"syscall": "41"}, '"syscall" cannot be "41"'),
     ],

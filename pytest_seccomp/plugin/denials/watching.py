@@ -233,4 +233,8 @@ def apply(verdict: Verdict, report: pytest.TestReport) -> None:
 
 
 def _plain(denial: Denial) -> dict[str, object]:
-    return {name: printable(value) if isinstance(value, str) else value for name, value in denial.members.items()}
+    members = denial.members
+    found = {name: printable(value) if isinstance(value, str) else value for name, value in members.items()}
+    if denial.paths:
+        found["paths"] = {index: printable(path) for index, path in members["paths"].items()}
+    return found
