@@ -55,6 +55,8 @@ class Helper:
 MAP_LOOKUP = Helper(1, "bpf_map_lookup_elem")
 MAP_UPDATE = Helper(2, "bpf_map_update_elem")
 MAP_DELETE = Helper(3, "bpf_map_delete_elem")
+GET_CURRENT_PID_TGID = Helper(14, "bpf_get_current_pid_tgid")
+GET_CURRENT_COMM = Helper(16, "bpf_get_current_comm")
 GET_CURRENT_TASK = Helper(35, "bpf_get_current_task")
 PROBE_READ_KERNEL = Helper(113, "bpf_probe_read_kernel")
 """From Linux 5.5 on; not in a kernel whose lockdown is of the level `confidentiality`."""

@@ -19,8 +19,14 @@ from pytest_seccomp.recorder.ebpf_programs import (
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from pytest_seccomp.linux.caller import Caller
     from pytest_seccomp.recorder.ebpf_tracer import Tracer
     from pytest_seccomp.recorder.ledger import Counts
+
+
+_YES = (1).to_bytes(8, "little")
 
 
 class SlotCounts:
@@ -36,6 +42,7 @@ class SlotCounts:
         """Threads, so far, whose calls are not counted."""
         self.lost = 0
         """Calls, so far, that are not counted."""
+        self._watches = False
 
     def markers(self) -> int:
         """How many marker calls have been seen so far."""
@@ -61,6 +68,31 @@ class SlotCounts:
                 self.lost += count
             elif word == UNFOLLOWED:
                 self.unfollowed += count
+
+    def watch(self, allowed: Collection[int]) -> None:
+        """From now on note who makes other calls than these. Raises OSError."""
+        first, maps = self._slot * WORDS, self._tracer.maps
+        for number in range(NUMBERS):
+            if self._native | number not in allowed:
+                maps.watched.update((first + number).to_bytes(4, "little"), _YES)
+        maps.watched.update((first + RARE).to_bytes(4, "little"), _YES)
+        self._watches = True
+
+    def callers(self, label: int) -> Iterator[tuple[int, Caller]]:
+        """Who made calls that are watched, for a label or another of its bank, since this was asked last: the first of
+        each, whose executable is not known."""
+        if not self._watches:
+            return
+        bank = first_word(self._slot, bank_of(label)).to_bytes(8, "little")
+        callers = self._tracer.maps.callers
+        for key in callers.keys():  # noqa: SIM118 - no mapping
+            if not key.startswith(bank):
+                continue
+            value = callers.lookup(key)
+            if value is not None:
+                callers.delete(key)
+                pid, name = int.from_bytes(value[4:8], "little"), value[8:].partition(b"\0")[0]
+                yield int.from_bytes(key[8:], "little"), (pid, name, None)
 
     def _take_rare(self, first: int, counts: Counts) -> None:
         bank = first.to_bytes(8, "little")

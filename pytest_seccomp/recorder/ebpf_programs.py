@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from pytest_seccomp.linux import bpf
 from pytest_seccomp.linux.bpf_assembler import (
+    GET_CURRENT_COMM,
+    GET_CURRENT_PID_TGID,
     GET_CURRENT_TASK,
     MAP_DELETE,
     MAP_LOOKUP,
@@ -56,6 +58,10 @@ RARE_LOST = 511
 SLOTS = 32
 _TASKS = 32768
 _RARE = 16384
+_CALLERS = 4096
+
+COMM_LENGTH = 16
+"""TASK_COMM_LEN: bytes of a thread's name, with a zero at the end."""
 
 
 def bank_of(label: int) -> int:
@@ -71,16 +77,16 @@ def first_word(slot: int, bank: int) -> int:
 class Maps:
     """What the programs know and count. All are made here, or those of another process are found by their ids."""
 
-    __slots__ = ("current", "rare", "slots", "tasks", "words")
+    __slots__ = ("callers", "current", "rare", "slots", "tasks", "watched", "words")
 
     def __init__(self, ids: list[int] | None = None) -> None:
         """Raises OSError."""
         left = list(ids or [])
 
-        def new(kind: int, key_size: int, entries: int, name: str, flags: int = 0) -> bpf.Map:
+        def new(kind: int, key_size: int, entries: int, name: str, flags: int = 0, value_size: int = 8) -> bpf.Map:
             if ids is not None:
-                return bpf.Map.of_id(left.pop(0), key_size, 8)
-            return bpf.Map.create(kind, key_size, 8, entries, flags=flags, name=name)
+                return bpf.Map.of_id(left.pop(0), key_size, value_size)
+            return bpf.Map.create(kind, key_size, value_size, entries, flags=flags, name=name)
 
         self.tasks = new(bpf.HASH, 8, _TASKS, "seccomp_tasks")
         """By a thread's address: its slot."""
@@ -92,10 +98,15 @@ class Maps:
         """The banks."""
         self.rare = new(bpf.HASH, 16, _RARE, "seccomp_rare")
         """By the first word of a bank, and by architecture and number as in seccomp_data: how often."""
+        self.watched = new(bpf.ARRAY, 4, SLOTS * WORDS, "seccomp_watched")
+        """By slot and number, as in a bank: 1 where it is asked who makes that call. At `RARE`, for all of its kind."""
+        self.callers = new(bpf.HASH, 16, _CALLERS, "seccomp_callers", value_size=8 + COMM_LENGTH)
+        """By bank and call, as in `rare`: process and thread, and the thread's name, of whoever made the first of these
+        calls since it was deleted."""
 
     def all(self) -> tuple[bpf.Map, ...]:
         """In the order of the ids."""
-        return self.tasks, self.slots, self.current, self.words, self.rare
+        return self.tasks, self.slots, self.current, self.words, self.rare, self.watched, self.callers
 
 
 class _Code(Assembler):
@@ -105,6 +116,7 @@ class _Code(Assembler):
         super().__init__()
         self.maps = maps
         self.task, self.slot, self.index, self.one = (self.variable(size) for size in (8, 8, 4, 8))
+        self.caller = self.variable(8 + COMM_LENGTH)
 
     def look_up(self, table: bpf.Map, key: Variable, otherwise: str) -> None:
         """R0 points to the value of a key, or else go on elsewhere."""
@@ -121,6 +133,20 @@ class _Code(Assembler):
         self.set(R1, 1)
         self.add_atomically(R0, R1)
         self.jump("leave")
+
+    def jump_unless_watched(self, index: Register, otherwise: str) -> None:
+        """Go on elsewhere where it is not asked who makes a call, by its index in `watched`."""
+        self.store(self.index, index)
+        self.look_up(self.maps.watched, self.index, otherwise)
+        self.load(R1, R0)
+        self.jump_if(R1, "==", 0, otherwise)
+
+    def note_caller(self, key: Variable) -> None:
+        """The current thread makes a call, unless an earlier one has."""
+        self.call(GET_CURRENT_PID_TGID)
+        self.store(self.caller.part(0), R0)
+        self.call(GET_CURRENT_COMM, self.caller.part(8), COMM_LENGTH)
+        self.call(MAP_UPDATE, self.maps.callers, key, self.caller, bpf.NOEXIST)
 
     def end(self) -> bytes:
         """The program's end, and the program."""
@@ -192,6 +218,16 @@ def at_entry(maps: Maps, architecture: NativeArchitecture, layout: EntryLayout) 
     code.load(R1, code.index)
     code.jump_if(R1, "&", layout.compat_bit, "of 32 bits")
     code.jump_if(number, ">=", NUMBERS, "rare")
+    code.copy(R1, slot)
+    code.compute(R1, "*", WORDS)
+    code.compute(R1, "+", number)
+    code.jump_unless_watched(R1, "not watched")
+    code.store(key.part(0), bank)
+    code.set(R1, architecture.audit_arch << 32)
+    code.compute(R1, "|", number)
+    code.store(key.part(8), R1)
+    code.note_caller(key)
+    code.label("not watched")
     code.copy(R2, bank)
     code.compute(R2, "+", number)
     code.count(R2)
@@ -207,6 +243,12 @@ def at_entry(maps: Maps, architecture: NativeArchitecture, layout: EntryLayout) 
     code.compute(R1, "|", number)
     code.store(key.part(0), bank)
     code.store(key.part(8), R1)
+    code.copy(R1, slot)
+    code.compute(R1, "*", WORDS)
+    code.compute(R1, "+", RARE)
+    code.jump_unless_watched(R1, "rare and not watched")
+    code.note_caller(key)
+    code.label("rare and not watched")
     code.look_up(maps.rare, key, "first of its kind")
     code.label("of a known kind")
     code.set(R1, 1)

@@ -91,6 +91,11 @@ class Recording:
             case ("outside", int(), tuple(asked)):
                 for label in asked:
                     self._take(label)
+                    for call, whose in self._counts.callers(label):
+                        self._host.outside.note(label, call, whose)
+                self._host.handle(message)
+            case ("allowed", frozenset(allowed)):
+                self._counts.watch(allowed)
                 self._host.handle(message)
             case ("open" | "close", *_):
                 self._take_phases()
@@ -112,6 +117,7 @@ class Recording:
             # What was counted between a test's last reading and now, by a processor that was on its way
             for label in range(labels.FIRST_TEST, labels.FIRST_TEST + RING * len(labels.PHASES)):
                 self._take(label, labels.HARNESS)
+                self._forget_callers(label)
             self._host.send(("seen", seen))
         waiting, self._until_marked = self._until_marked, []
         for message in waiting:
@@ -155,7 +161,15 @@ class Recording:
     def _take_test(self) -> None:
         """Before the line of a test is written."""
         self._take_phases()
+        if self._test is not None:
+            for offset in range(len(labels.PHASES)):
+                self._forget_callers(self._test + offset)
         self._test = None
+
+    def _forget_callers(self, label: int) -> None:
+        """Those that nobody has asked for: their calls would pass for a later test's of the same bank."""
+        for _ in self._counts.callers(label):
+            pass
 
     def _take_phases(self) -> None:
         """What has been counted for the test that runs."""

@@ -14,6 +14,7 @@ from pytest_seccomp.errors import BackendError
 from pytest_seccomp.linux import bpf, raw
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.marked import MarkedCalls
+from pytest_seccomp.linux.syscalls import numbers_of
 from pytest_seccomp.recorder import ebpf_programs, ebpf_tracer, labels
 from pytest_seccomp.recorder.backends import ebpf
 from pytest_seccomp.recorder.ebpf_counts import SlotCounts
@@ -23,6 +24,9 @@ COOKIE = secrets.randbits(61)
 """Of this process: the programs that other tests have loaded at the same time see its calls, too."""
 
 SLOT, LABEL = 3, labels.FIRST_TEST + 1
+
+INITIAL_PID_NAMESPACE = 0xEFFFFFFC
+"""Its inode (include/linux/proc_ns.h, PROC_PID_INIT_INO)."""
 
 UNKNOWN = 0x2000
 """From here on: numbers that no call has."""
@@ -79,6 +83,47 @@ def test_what_is_counted_is_taken_once(tracer: Tracer) -> None:
     followed(lambda: unknown_calls(1, 2))
     counted.take(LABEL, again)
     assert again[native().audit_arch << 32 | UNKNOWN] == 2
+
+
+@pytest.mark.needs("bpf")
+def test_who_has_made_the_first_of_the_calls_that_are_watched(tracer: Tracer) -> None:
+    """Common calls and rare ones, each once until it is asked."""
+    native_arch = native().audit_arch << 32
+    getsid, getpgid = (numbers_of(name, native().audit_arch)[0] for name in ("getsid", "getpgid"))
+    counted = SlotCounts(tracer, SLOT, native().audit_arch)
+
+    def work() -> None:
+        os.getsid(0)
+        if not os.fork():
+            Path("/proc/self/comm").write_text("another")
+            os.getsid(0)
+            os.getpgid(0)
+            unknown_calls(1, 2)
+            os._exit(0)
+        os.wait()
+
+    followed(work)
+    assert list(counted.callers(LABEL)) == []
+    counted.watch({native_arch | number for number in range(508)} - {native_arch | getsid, native_arch | getpgid})
+    read, write = os.pipe()
+
+    def work_and_say_who() -> None:
+        os.write(write, str(os.getpid()).encode())
+        work()
+
+    followed(work_and_say_who)
+    made = int(os.read(read, 20))
+    os.close(read)
+    os.close(write)
+    found = dict(counted.callers(LABEL))
+    assert {call & 0xFFFFFFFF: name for call, (_, name, _) in found.items()} == {
+        getsid: Path("/proc/self/comm").read_bytes().rstrip(b"\n"),
+        getpgid: b"another",
+        UNKNOWN: b"another",
+    }
+    if os.stat("/proc/self/ns/pid").st_ino == INITIAL_PID_NAMESPACE:
+        assert found[native_arch | getsid][0] == made
+    assert list(counted.callers(LABEL)) == []
 
 
 @pytest.mark.needs("bpf")
