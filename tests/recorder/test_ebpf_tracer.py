@@ -14,6 +14,7 @@ from pytest_seccomp.errors import BackendError
 from pytest_seccomp.linux import bpf, raw
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.marked import MarkedCalls
+from pytest_seccomp.linux.proc import INITIAL_PID_NAMESPACE
 from pytest_seccomp.linux.syscalls import numbers_of
 from pytest_seccomp.recorder import ebpf_programs, ebpf_tracer, labels
 from pytest_seccomp.recorder.backends import ebpf
@@ -24,9 +25,6 @@ COOKIE = secrets.randbits(61)
 """Of this process: the programs that other tests have loaded at the same time see its calls, too."""
 
 SLOT, LABEL = 3, labels.FIRST_TEST + 1
-
-INITIAL_PID_NAMESPACE = 0xEFFFFFFC
-"""Its inode (include/linux/proc_ns.h, PROC_PID_INIT_INO)."""
 
 UNKNOWN = 0x2000
 """From here on: numbers that no call has."""
