@@ -29,7 +29,7 @@ def test_a_denial_says_which_path(sandboxes: Sandboxes) -> None:
 import ctypes, os, socket
 libc = ctypes.CDLL(None)
 libc.unlinkat(-100, b"/no/such/\xff", 0)
-libc.renameat2(-100, b"one", -100, b"two", 0)
+libc.renameat2(-100, b"one", -100, b"two", 1)
 with socket.socket(socket.AF_UNIX) as client:
     client.connect_ex("/no/such/socket")
 """
