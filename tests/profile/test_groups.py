@@ -1,6 +1,8 @@
 """Groups of system calls: the table, and groups in groups."""
 
+import re
 import socket
+import subprocess
 
 import pytest
 
@@ -48,7 +50,33 @@ def test_a_group_says_what_it_is_for_and_names_no_call_twice(group: str) -> None
     assert found.members()
 
 
-def test_groups_are_those_of_systemd() -> None:
+@pytest.fixture(scope="module")
+def of_systemd() -> dict[str, frozenset[str]]:
+    """The calls of systemd's groups, with those of groups in them."""
+    command = ["systemd-analyze", "--no-pager", "syscall-filter"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    sections = dict(re.findall(r"^(@\S+)\n((?: .*\n)+)", listed, re.MULTILINE))
+    own = {name: re.findall(r"^ +([^#\s]+)$", text, re.MULTILINE) for name, text in sections.items()}
+
+    def members(name: str) -> frozenset[str]:
+        return frozenset().union(*(members(one) if one.startswith("@") else {one} for one in own[name]))
+
+    return {name: members(name) for name in own}
+
+
+@pytest.mark.needs("systemd")
+def test_groups_have_the_calls_of_systemds_and_only_those_besides_that_systemd_has_in_none(
+    of_systemd: dict[str, frozenset[str]],
+) -> None:
+    assert {*groups()} - {*of_systemd} <= {"@internet", "@sandbox"}
+    grouped = frozenset().union(*(calls for name, calls in of_systemd.items() if name != KNOWN))
+    for name in {*of_systemd} - {KNOWN}:
+        assert of_systemd[name] <= names(name), name
+        assert not (names(name) - of_systemd[name]) & grouped, name
+    assert len(grouped) > 400
+
+
+def test_what_groups_are_about() -> None:
     assert names("@keyring") == {"add_key", "keyctl", "request_key"}
     assert names("@swap") == {"swapon", "swapoff"}
     assert {"openat", "newfstatat", "setxattrat"} <= names("@file-system")
