@@ -1,11 +1,19 @@
-"""PATTERN CALLS [BACKEND]: make CALLS calls of os.getppid(), under our recorder where a backend is named, and print the
-microseconds that one took: the median of blocks (loop) or of single calls (sparse)."""
+"""PATTERN CALLS PROCESSES [BACKEND]: make CALLS calls of os.getppid() in each of so many processes at once, under our
+recorder where a backend is named, and print as JSON the microseconds that one took, and how many were counted.
 
+Of one process it is the median of blocks (loop) or of single calls (sparse): what else the machine does is left out. Of
+several it is what a call took from the first to the last, for there they are in each other's way.
+"""
+
+import json
 import os
 import statistics
 import sys
+from collections.abc import Callable
 from time import perf_counter_ns
 
+from pytest_seccomp.linux import syscalls
+from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.recorder import client
 from pytest_seccomp.recorder.settings import for_traced
 from pytest_seccomp.recorder.spools import SpoolDirectory
@@ -41,26 +49,55 @@ def sparse(calls: int) -> list[float]:
     return times
 
 
-def main(pattern: str, calls: int, backend: str | None = None) -> None:
-    """Measure. Fails where tracing did not count each call."""
-    measure = {"loop": loop, "sparse": sparse}[pattern]
+def at_once(measure: Callable[[int], list[float]], calls: int, processes: int) -> float:
+    """Nanoseconds of a call in one of several processes that begin together: the mean."""
+    go, begin = os.pipe()
+    told, tell = os.pipe()
+    for _ in range(processes):
+        if not os.fork():
+            os.close(begin)
+            os.read(go, 1)
+            os.write(tell, f"{statistics.fmean(measure(calls))}\n".encode())
+            os._exit(0)
+    os.close(go)
+    os.close(tell)
+    os.close(begin)
+    for _ in range(processes):
+        os.wait()
+    with open(told, encoding="ascii") as file:
+        return statistics.fmean(map(float, file.read().split()))
+
+
+def main(pattern: str, calls: int, processes: int, backend: str | None = None) -> None:
+    """Measure."""
+    pattern_of = {"loop": loop, "sparse": sparse}[pattern]
+
+    def measure() -> float:
+        if processes > 1:
+            return at_once(pattern_of, calls, processes)
+        return statistics.median(pattern_of(calls))
+
     if backend is None:
-        times = measure(calls)
-    else:
-        directory = SpoolDirectory.create()
-        connection = client.start(for_traced(backend, directory))
-        connection.attach()
-        times = measure(calls)
-        _, complete, lost, reasons = connection.request("finish")
-        connection.send("merged")
-        connection.ring()
-        (spool,) = directory.spools()
-        text = spool.read_text(encoding="ascii")
-        directory.remove()
-        if not complete or f'"harness":{calls // _BLOCK * _BLOCK if pattern == "loop" else calls}}}' not in text:
-            raise SystemExit(f"not all calls were counted: lost {lost}, {reasons}: {text}")
-    print(statistics.median(times) / 1000)
+        print(json.dumps({"us": measure() / 1000}))
+        return
+    directory = SpoolDirectory.create()
+    connection = client.start(for_traced(backend, directory))
+    connection.attach()
+    nanoseconds = measure()
+    _, complete, lost, _reasons = connection.finish()
+    connection.send("merged")
+    connection.ring()
+    (spool,) = directory.spools()
+    lines = [json.loads(line) for line in spool.read_text(encoding="ascii").splitlines()]
+    directory.remove()
+    seen = sum(
+        counts.get("harness", 0)
+        for line in lines
+        for arch, number, counts in line.get("syscalls", ())
+        if arch == native().audit_arch and syscalls.name_of(arch, number) == "getppid"
+    )
+    print(json.dumps({"us": nanoseconds / 1000, "seen": seen, "complete": complete, "lost": lost}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

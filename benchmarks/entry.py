@@ -8,6 +8,7 @@ from time import perf_counter
 
 import machine
 from rounds import Goal, Measurement, Scale, take_turns
+from ways import Ways
 
 _DISTRIBUTION = "pytest-seccomp"
 _GOAL = Goal(3)
@@ -27,12 +28,12 @@ importlib.metadata.EntryPoint.load = timed
 """
 
 
-def entry_point(scale: Scale, folder: Path) -> Measurement:
+def entry_point(scale: Scale, _ways: Ways, folder: Path) -> Measurement:
     """With bytecode, as pip leaves it or the first run writes it."""
     return _measure("no option used", scale, folder, {})
 
 
-def entry_point_without_bytecode(scale: Scale, folder: Path) -> Measurement:
+def entry_point_without_bytecode(scale: Scale, _ways: Ways, folder: Path) -> Measurement:
     """Where bytecode is not there and cannot be written, pytest parses the module at each start."""
     copy = folder / "site"
     for file in importlib.metadata.files(_DISTRIBUTION) or ():

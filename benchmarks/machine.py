@@ -1,7 +1,8 @@
-"""What the figures were measured on, without names of hosts or people, and the tracers to compare with."""
+"""What the figures were measured on, without names of hosts or people."""
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -9,10 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_seccomp.linux import process
-
-_CAP_SYS_NICE = 23
-_SUPERVISOR = Path(__file__).with_name("supervisor.c")
+_VERSIONS = {"strace": ["strace", "-V"], "perf": ["perf", "--version"], "bpftrace": ["bpftrace", "--version"]}
 
 
 def facts() -> dict[str, object]:
@@ -24,7 +22,7 @@ def facts() -> dict[str, object]:
         "kernel": platform.release().partition("-")[0],
         "python": platform.python_version(),
         "pytest": pytest.__version__,
-        "strace": _strace_version(),
+        **{name: _version_of(command) for name, command in _VERSIONS.items()},
         "load": round(os.getloadavg()[0], 2),
     }
 
@@ -32,32 +30,11 @@ def facts() -> dict[str, object]:
 def describe() -> str:
     """The same in a line."""
     found = facts()
+    tools = ", ".join(f"{name} {found[name]}" for name in ("pytest", *_VERSIONS) if found[name])
     return (
         f"{found['arch']}, {found['processor']}, {found['processors']} processors; Linux {found['kernel']}, Python "
-        f"{found['python']}, pytest {found['pytest']}, strace {found['strace']}; load {found['load']}"
+        f"{found['python']}, {tools}; load {found['load']}"
     )
-
-
-def strace(report: Path) -> list[str] | None:
-    """The command that runs another under `strace -f -c`, None where strace is not installed."""
-    return ["strace", "-f", "-c", "-o", str(report)] if shutil.which("strace") else None
-
-
-def supervisor(folder: Path, report: Path) -> list[str] | None:
-    """The command that runs another under the supervisor in C, None where there is no compiler."""
-    if shutil.which("cc") is None:
-        return None
-    program = folder / "supervisor"
-    if not program.exists():
-        subprocess.run(["cc", "-O2", "-o", str(program), str(_SUPERVISOR)], check=True)
-    return [str(program), str(report)]
-
-
-def without_sys_nice() -> list[str] | None:
-    """The command that runs another without CAP_SYS_NICE, None where this process does not have it, or no setpriv."""
-    if not process.has_capability(_CAP_SYS_NICE) or shutil.which("setpriv") is None:
-        return None
-    return ["setpriv", "--bounding-set=-sys_nice"]
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -79,8 +56,9 @@ def _processor() -> str:
     return "unknown processor"
 
 
-def _strace_version() -> str | None:
-    if shutil.which("strace") is None:
+def _version_of(command: list[str]) -> str | None:
+    if shutil.which(command[0]) is None:
         return None
-    text = subprocess.run(["strace", "-V"], capture_output=True, text=True, check=True).stdout
-    return text.split()[3]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"[0-9]+\.[0-9.]*[0-9]", said)
+    return found and found[0]

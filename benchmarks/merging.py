@@ -7,13 +7,22 @@ from pathlib import Path
 
 import machine
 from rounds import Goal, Measurement, Scale, take_turns
+from ways import Ways
 
 _PROGRAM = Path(__file__).with_name("merged.py")
 
 
-def merge(scale: Scale, folder: Path) -> Measurement:
+def merge(scale: Scale, _ways: Ways, folder: Path) -> Measurement:
     """The time for many lines, beside that of json alone for the same lines; the memory beside that for fewer lines."""
-    few, many = scale.lines
+    return _measure(*scale.lines[:2], min(scale.rounds, 3), folder)
+
+
+def merge_a_million(scale: Scale, _ways: Ways, folder: Path) -> Measurement:
+    """The same for ten times as many."""
+    return _measure(*scale.lines[1:], 1, folder)
+
+
+def _measure(few: int, many: int, rounds: int, folder: Path) -> Measurement:
     memory: dict[str, list[float]] = {"few": [], "many": []}
     for lines in (few, many):
         _run("spool", str(lines), str(folder / f"{lines}.ndjson"))
@@ -31,7 +40,7 @@ def merge(scale: Scale, folder: Path) -> Measurement:
         f"{few} lines": merged(few, "few"),
         f"{many} lines": merged(many, "many"),
     }
-    measurement = Measurement(f"merging {many} lines of 20 calls", "s", take_turns(variants, min(scale.rounds, 3)))
+    measurement = Measurement(f"merging {many:,} lines of 20 calls", "s", take_turns(variants, rounds))
     measurement.add("takes", lambda samples: samples[f"{many} lines"], Goal(5 * many / 100_000), " s")
     measurement.add("to json alone", lambda samples: samples[f"{many} lines"] / samples["json alone"])
     measurement.add(

@@ -1,15 +1,19 @@
-"""Whole runs of pytest: empty tests, the start of a run, and a suite that is not ours."""
+"""What a suite takes under each tracer: empty tests, the start of a run, many subprocesses, and a suite not ours."""
 
 import subprocess
 import tarfile
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from time import perf_counter
 
 import machine
-from rounds import Goal, Measurement, Samples, Scale, take_turns
+from rounds import PLAIN, Goal, Measurement, Scale, added, to_plain
+from runs import Suite
+from ways import Ways
 
 _MS = 1000
+_ROUNDS = 5
+"""Of what takes minutes."""
+
+_KMSG, _STRACE = "kmsg", "strace -f -c"
 
 _INTERVALS = """
 import os, statistics, time
@@ -24,117 +28,91 @@ def pytest_unconfigure():
         file.write(str(median * 1000))
 """
 
+_PROGRAMS = """
+import subprocess
+import pytest
 
-def empty_tests(scale: Scale, folder: Path) -> Measurement:
+@pytest.mark.parametrize("number", range({tests}))
+def test_programs(number):
+    for _ in range({programs}):
+        subprocess.run(["/bin/true"], check=True)
+"""
+"""A program of a few calls, which ends at once: what is dear is to follow it."""
+_TESTS_WITH_PROGRAMS = 50
+
+
+def empty_tests(scale: Scale, ways: Ways, folder: Path) -> Measurement:
     """What an empty test costs more under a tracer: markers, messages, its line, the calls that pytest makes for it.
 
-    Without strace, which knows no tests and takes minutes for a round where the processors are idle."""
-    _write_tests(folder, scale.tests)
-    seconds = take_turns(_variants(folder, folder, strace=False), min(scale.rounds, 5))
-    samples = {name: [value * _MS / scale.tests for value in values] for name, values in seconds.items()}
-    return _of_tests(f"{scale.tests} empty tests, all included, a test", samples)
+    Without strace, which knows no tests and takes minutes for a round where the processors are idle, and without kmsg,
+    which waits for what was never printed."""
+    write_empty_tests(folder, scale.tests)
+    measurement = Measurement(f"{scale.tests:,} empty tests, all included, a test", "ms")
+    suite = Suite(folder, folder)
+    suite.measure(measurement, ways.but(_KMSG, _STRACE), min(scale.rounds, _ROUNDS), scale=_MS / scale.tests)
+    return _with_goals(measurement)
 
 
-def one_empty_test(scale: Scale, folder: Path) -> Measurement:
+def one_empty_test(scale: Scale, ways: Ways, folder: Path) -> Measurement:
     """The same without the run's start and end and without what else the machine did: the median test of each run."""
-    _write_tests(folder, scale.tests)
+    write_empty_tests(folder, scale.tests)
     (folder / "intervals_plugin.py").write_text(_INTERVALS)
-    environment = {"PYTHONPATH": str(folder), "PYTEST_PLUGINS": "intervals_plugin"}
+    suite = Suite(folder, folder, {"PYTHONPATH": str(folder), "PYTEST_PLUGINS": "intervals_plugin"})
+    measurement = Measurement("the median of empty tests", "ms")
+    found: dict[str, list[float]] = {}
+    chosen = ways.but(_KMSG, _STRACE)
+    for number in range(min(scale.rounds, _ROUNDS) + 1):
+        for way in reversed(chosen) if number % 2 else chosen:
+            suite.run(way)
+            if number:  # the first one is for the caches
+                found.setdefault(way.name, []).append(float((folder / "intervals").read_text()))
+    measurement.samples = {way.name: found[way.name] for way in chosen}
+    return _with_goals(measurement)
 
-    def median(run: Callable[[], float]) -> Callable[[], float]:
-        def then_read() -> float:
-            run()
-            return float((folder / "intervals").read_text())
 
-        return then_read
-
-    variants = {name: median(run) for name, run in _variants(folder, folder, environment, strace=False).items()}
-    return _of_tests("the median of empty tests", take_turns(variants, min(scale.rounds, 5)))
-
-
-def _of_tests(title: str, samples: Samples) -> Measurement:
-    measurement = Measurement(title, "ms", samples)
-    measurement.add("notify adds", _added("notify"), Goal(0.5), " ms")
-    measurement.add("notify to plain", lambda samples: samples["notify"] / samples["plain"])
-    measurement.add("C adds", _added("C"), unit=" ms")
+def _with_goals(measurement: Measurement) -> Measurement:
+    measurement.add("notify adds", added("notify"), Goal(0.5), " ms")
+    measurement.add("ebpf adds", added("ebpf"), Goal(0.5), " ms")
+    measurement.add("C adds", added("C"), unit=" ms")
     return measurement
 
 
-def start(scale: Scale, folder: Path) -> Measurement:
+def start(scale: Scale, ways: Ways, folder: Path) -> Measurement:
     """What the start and end of a run cost more: recorder, standby, self-check, merging."""
-    _write_tests(folder, 1)
-    seconds = take_turns(_variants(folder, folder), scale.starts)
-    samples = {name: [value * _MS for value in values] for name, values in seconds.items()}
-    measurement = Measurement("a run of one empty test", "ms", samples)
-    measurement.add("notify to plain", lambda samples: samples["notify"] / samples["plain"])
-    measurement.add("strace to plain", lambda samples: samples["strace"] / samples["plain"])
-    measurement.add("notify adds", _added("notify"), unit=" ms")
+    write_empty_tests(folder, 1)
+    measurement = Measurement("a run of one empty test", "ms")
+    Suite(folder, folder).measure(measurement, ways.but(_KMSG), scale.starts, scale=_MS)
+    for name in ("ebpf", "notify"):
+        measurement.add(f"{name} adds", added(name), unit=" ms")
     return measurement
 
 
-def click(scale: Scale, folder: Path) -> Measurement:
+def programs(scale: Scale, ways: Ways, folder: Path) -> Measurement:
+    """A suite whose tests start many programs."""
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    text = _PROGRAMS.format(tests=_TESTS_WITH_PROGRAMS, programs=scale.programs)
+    (folder / "test_programs.py").write_text(text)
+    started = _TESTS_WITH_PROGRAMS * scale.programs
+    measurement = Measurement(f"a suite that starts {started:,} programs", "s")
+    rounds = min(scale.rounds, _ROUNDS)
+    return Suite(folder, folder).measure(measurement, ways.by_name.values(), rounds, made=("execve", started))
+
+
+def click(scale: Scale, ways: Ways, folder: Path) -> Measurement:
     """The suite of click, from its source distribution."""
-    suite = _source_distribution("click", folder)
+    source = _source_distribution("click", folder)
     installed = folder / "installed"
-    _pip("install", "--no-deps", "--target", installed, suite)
-    environment = {"PYTHONPATH": str(installed)}
-    samples = take_turns(_variants(suite, folder, environment), min(scale.rounds, 5))
-    measurement = Measurement(f"the suite of {suite.name}", "s", samples)
-    measurement.add("notify to plain", lambda samples: samples["notify"] / samples["plain"], Goal(1.35))
-    measurement.add("C to plain", lambda samples: samples["C"] / samples["plain"])
-    measurement.add("strace to plain", lambda samples: samples["strace"] / samples["plain"])
+    _pip("install", "--no-deps", "--target", installed, source)
+    measurement = Measurement(f"the suite of {source.name}", "s")
+    suite = Suite(source, folder, {"PYTHONPATH": str(installed)})
+    suite.measure(measurement, ways.by_name.values(), min(scale.rounds, _ROUNDS))
+    for name, most in (("ebpf", 1.05), ("audit", 1.05), ("notify", 1.35)):
+        measurement.add(f"{name} to {PLAIN}", to_plain(name), Goal(most))
     return measurement
 
 
-def _variants(
-    suite: Path, folder: Path, environment: Mapping[str, str] | None = None, *, strace: bool = True
-) -> dict[str, Callable[[], float]]:
-    """pytest in `suite`: plain, traced by us, and by whoever else is here. Results go to `folder`."""
-    trace = f"--seccomp-trace={folder / 'trace.ndjson'}"
-    variants = {
-        "plain": _variant([], suite, [], environment),
-        "notify": _variant([], suite, ["-p", "seccomp", trace, "--seccomp-backend=notify"], environment),
-    }
-    for name, tracer in (
-        ("C", machine.supervisor(folder, folder / "counted")),
-        ("strace", machine.strace(folder / "strace") if strace else None),
-    ):
-        if tracer is not None:
-            variants[name] = _variant(tracer, suite, [], environment)
-    return variants
-
-
-def _variant(
-    tracer: list[str], suite: Path, options: list[str], environment: Mapping[str, str] | None
-) -> Callable[[], float]:
-    command = [*tracer, *machine.python("-m", "pytest", "-q", "-p", "no:cacheprovider", *options)]
-    # Without the other plugins that are installed here: what they do, and warn of, is not what is measured
-    variables = machine.environment(**{"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **(environment or {})})
-
-    def run() -> float:
-        before = perf_counter()
-        done = subprocess.run(
-            command,
-            cwd=suite,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        seconds = perf_counter() - before
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)} ended with status {done.returncode}:\n{done.stdout[-3000:]}")
-        return seconds
-
-    return run
-
-
-def _added(name: str) -> Callable[[Mapping[str, float]], float]:
-    return lambda samples: samples[name] - samples["plain"]
-
-
-def _write_tests(folder: Path, count: int) -> None:
+def write_empty_tests(folder: Path, count: int) -> None:
+    """A suite of so many tests that do nothing."""
     (folder / "pytest.ini").write_text("[pytest]\n")
     (folder / "test_empty.py").write_text("".join(f"def test_{number}(): pass\n" for number in range(count)))
 
