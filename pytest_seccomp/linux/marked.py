@@ -26,6 +26,9 @@ MARKER_OPTION = 0x7FFFFFFF
 COOKIE_ARGUMENT = 4
 """Index of the argument that carries the cookie; sendmsg, recvmsg and an unknown prctl ignore it."""
 
+_OPERATIONS = 64
+"""So many are known beforehand: more than any backend has."""
+
 _SCM_RIGHTS_LENGTH = 20
 _CONTROL_LENGTH = 24
 _DESCRIPTOR_OFFSET = 16
@@ -98,6 +101,7 @@ class MarkedCalls:
         self._syscall = raw.function()
         self._prctl = Word(self._architecture.prctl)
         self._option = Word(MARKER_OPTION)
+        self._operations = {operation: Word(operation) for operation in range(_OPERATIONS)}
         self._sendmsg = Word(self._architecture.sendmsg)
         self._recvmsg = Word(self._architecture.recvmsg)
         # Made once: building them costs more than the call
@@ -118,9 +122,10 @@ class MarkedCalls:
 
         Returns the recorder's answer (0 or more), or None where no recorder answered.
         """
+        second = self._operations.get(operation) or Word(operation)
         while True:
             result: int = self._syscall(
-                self._prctl, self._option, Word(label), Word(operation), self._zero, self._cookie, self._zero
+                self._prctl, self._option, Word(label), second, self._zero, self._cookie, self._zero
             )
             if result >= 0:
                 return result

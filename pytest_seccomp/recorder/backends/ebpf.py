@@ -10,6 +10,7 @@ import os
 
 from pytest_seccomp.errors import BackendError, RecorderError
 from pytest_seccomp.linux.architecture import native
+from pytest_seccomp.linux.process import run_as_soon_as_woken
 from pytest_seccomp.recorder import ebpf_check, labels, protocol
 from pytest_seccomp.recorder.checked import Checked
 from pytest_seccomp.recorder.ebpf_counts import SlotCounts
@@ -122,6 +123,8 @@ def record(host: Recorder, checked: CheckedTracer) -> None:
     tracer.follow(settings.cookie, slot)
     recording = Recording(host, tracer, SlotCounts(tracer, slot, native().audit_arch))
     host.control.setblocking(False)
+    # pytest waits for it every few tests, on a busy machine for as long as others have the processors
+    run_as_soon_as_woken()
     host.ready()
     if tracer is not checked.tracer:
         checked.close()  # which may wait until no processor is in one of its programs any more
