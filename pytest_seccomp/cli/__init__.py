@@ -11,7 +11,20 @@ from contextlib import suppress
 from typing import NoReturn
 
 import pytest_seccomp
-from pytest_seccomp.cli import check, completion, diff, doctor, generate, groups, merge, output, record, show, why
+from pytest_seccomp.cli import (
+    check,
+    completion,
+    diff,
+    doctor,
+    generate,
+    groups,
+    merge,
+    output,
+    prune,
+    record,
+    show,
+    why,
+)
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.trace.reading import os_text
 from pytest_seccomp.trace.table import printable
@@ -73,6 +86,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {pytest_seccomp.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, parser_class=_Parser)
-    for module in (check, completion, diff, doctor, generate, groups, merge, record, show, why):
+    for module in (check, completion, diff, doctor, generate, groups, merge, prune, record, show, why):
         module.add(commands)
     return parser

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pytest_seccomp.errors import SeccompError, TraceError
 from pytest_seccomp.gate.additions import ARCHITECTURES, Additions, additions
-from pytest_seccomp.gate.allowed import Allowed, machine_of
+from pytest_seccomp.gate.allowed import Allowed, AllowedByProfile, machine_of
+from pytest_seccomp.gate.pruning import Names
 from pytest_seccomp.profile import edited
 from pytest_seccomp.trace.destination import Destination
 from pytest_seccomp.trace.lock import locked
@@ -69,10 +70,15 @@ class Target:
                 self._rewrite(lambda text: _with(text, added))
             return added
 
-    def prune(self, is_dropped: Callable[[str], bool]) -> None:
-        """Take names away from a profile. SeccompError where it cannot be replaced; it is then as it was."""
+    def prune(self, is_dropped: Callable[[str], bool]) -> list[str]:
+        """Take names away from a profile, of those that it allows on every host; returns them. SeccompError where it is
+        no profile by now, or cannot be replaced; it is then as it was."""
         with locked(lock_of(self.path)):
-            self._rewrite(lambda text: edited.without(text, is_dropped))
+            AllowedByProfile(self.path)  # is sound
+            dropped = [name for name in Names.of(self.path).prunable if is_dropped(name)]
+            if dropped:
+                self._rewrite(lambda text: edited.without(text, dropped.__contains__))
+            return dropped
 
     def _create(self, records: Sequence[Record]) -> Additions:
         if self.path.suffix == TRACE_SUFFIX:

@@ -17,7 +17,7 @@ import pytest_seccomp
 from pytest_seccomp.cli import main
 
 COMMAND = Path(sysconfig.get_path("scripts"), "pytest-seccomp")
-COMMANDS = "{check,completion,diff,doctor,generate,groups,merge,record,show,why}"
+COMMANDS = "{check,completion,diff,doctor,generate,groups,merge,prune,record,show,why}"
 GONE = "No such file or directory (ENOENT): name a trace or its tests file"
 
 
