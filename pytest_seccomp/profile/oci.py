@@ -150,8 +150,9 @@ def _action(node: Node, members: Mapping[str, Node], names: tuple[str, str, str]
         return Action(name)
     data = members[number].natural(largest) if number in members else None
     if error in members and members[error].value != "":
+        text = members[error].text()
         try:
-            named = error_number(members[error].text())
+            named = error_number(text)
         except SeccompError as problem:
             raise members[error].wrong(str(problem)) from None
         if data not in (None, named):

@@ -215,6 +215,7 @@ def test_a_malformed_profile_is_refused_with_its_place(
         ({"name": "kill"}, 'syscalls[0]: both "name" and "names": use one of them'),
         ({"action": "allow"}, 'syscalls[0].action: "allow" is no action'),
         ({"errnoRet": 1}, "syscalls[0].errnoRet: SCMP_ACT_ALLOW gives no error"),
+        ({"action": "SCMP_ACT_ERRNO", "errno": ["EPERM"]}, 'syscalls[0].errno: ["EPERM"] is no text'),
         ({"args": [{}]}, 'syscalls[0].args[0]: "index" is missing'),
         ({"args": [{"index": 0}]}, 'syscalls[0].args[0]: "op" is missing'),
         ({"args": [{"index": 6}]}, "syscalls[0].args[0].index: 6 is no number from 0 to 5"),
