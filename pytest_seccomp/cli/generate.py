@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_seccomp.cli.output import write_bytes, write_json, write_lines
+from pytest_seccomp.cli.progress import progress, size
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.profile.actions import Action
 from pytest_seccomp.trace.lock import locked
 from pytest_seccomp.trace.place import Place, check_writable, lock_of
 from pytest_seccomp.trace.reading import os_text
 from pytest_seccomp.trace.replacement import replacing_one
+from pytest_seccomp.trace.sources import find_all
 from pytest_seccomp.trace.table import printable
 from pytest_seccomp.trace.words import plural
 
@@ -84,7 +86,10 @@ def run(arguments: argparse.Namespace) -> int:
     for name in names:
         if name != _PYTHON:
             bases.find(name)  # before anything is read or recorded
-    found = traced(arguments.traces, min_tests=arguments.min_tests, allow_incomplete=arguments.allow_incomplete)
+    sources = find_all(arguments.traces)
+    read = size(source.files[-1] for source in sources)
+    with progress(f"reading {plural(len(sources), 'trace')}", read) as step:
+        found = traced(sources, min_tests=arguments.min_tests, allow_incomplete=arguments.allow_incomplete, step=step)
     arches = {call.arch for call in found.part.calls}
     others = [recorded() if name == _PYTHON else bases.find(name).part(arches) for name in dict.fromkeys(names)]
     profile = Profile.of(found.name, default, [found.part, *others], found.remarks)

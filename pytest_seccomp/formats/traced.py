@@ -1,7 +1,7 @@
 """What traces have called, as a part of a profile."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from pytest_seccomp.formats.profile import Allowed, Part
 from pytest_seccomp.linux import syscalls
 from pytest_seccomp.trace.reading import LineParser
 from pytest_seccomp.trace.records import Record
-from pytest_seccomp.trace.sources import Source, find_all
+from pytest_seccomp.trace.sources import Source
 from pytest_seccomp.trace.totals import Totals
 from pytest_seccomp.trace.words import plural
 
@@ -29,19 +29,24 @@ class Traced:
     complete: bool
 
 
-def traced(paths: Iterable[Path], *, min_tests: int = 1, allow_incomplete: bool = False) -> Traced:
-    """Read traces, each named by one of its files or both. What fewer runs of tests than `min_tests` called, and
-    neither importing nor collecting, is left out.
+def traced(
+    sources: Sequence[Source],
+    *,
+    min_tests: int = 1,
+    allow_incomplete: bool = False,
+    step: Callable[[int], None] = lambda _size: None,
+) -> Traced:
+    """Read traces, at least one. What fewer runs of tests than `min_tests` called, and neither importing nor
+    collecting, is left out. `step` is told how many bytes have been read since it was told last.
 
     TraceError where one cannot be read, is incomplete and that is not allowed, or where nothing is left.
     """
     totals = Totals()
-    sources = find_all(paths)
     remarks = []
     for source in sources:
         found = Totals()
-        for _ in source.items(LineParser(), found):
-            pass  # adds the line to the totals
+        for raw, _ in source.items(LineParser(), found):
+            step(len(raw))
         if not found.complete:
             reasons = "; ".join(found.reasons) or "lines of it say so"
             if not allow_incomplete:

@@ -9,6 +9,7 @@ from traces import END, I386, X86_64, run, spooled_other, spooled_test, write_sp
 
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.formats.traced import traced
+from pytest_seccomp.trace.sources import find_all
 from pytest_seccomp.trace.store import Destination, write_trace
 
 
@@ -20,7 +21,7 @@ def written(path: Path, *lines: Any, end: Any = END) -> Path:
 
 
 def calls(path: Path, **options: Any) -> list[str]:
-    return [call.text for call in traced([path], **options).part.calls]
+    return [call.text for call in traced(find_all([path]), **options).part.calls]
 
 
 def test_what_tests_and_collecting_called_and_not_what_pytest_did_in_between(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_what_tests_and_collecting_called_and_not_what_pytest_did_in_between(tmp
         spooled_test("t.py::two", [[X86_64, 4000, {"setup": 1}]]),
         spooled_other("harness", {(X86_64, 1): 5}),
     )
-    found = traced([path])
+    found = traced(find_all([path]))
     assert found.part.origin == "Called in out.ndjson"
     assert [call.text for call in found.part.calls] == [
         *["i386:socketcall", "x86_64:read", "x86_64:getpid", "x86_64:4000"]
@@ -47,7 +48,7 @@ def test_what_fewer_tests_called_is_left_out_and_told(tmp_path: Path) -> None:
         spooled_test("t.py::one", [[X86_64, 39, {"call": 1}], [X86_64, 257, {"call": 7}]]),
         spooled_test("t.py::two", [[X86_64, 39, {"call": 1}]]),
     )
-    found = traced([path], min_tests=2)
+    found = traced(find_all([path]), min_tests=2)
     assert [call.name for call in found.part.calls] == ["read", "getpid"]
     assert found.remarks == ("Left out, called by fewer than 2 tests: x86_64:openat (1 test).",)
     assert calls(path, min_tests=3) == ["x86_64:read"]
@@ -56,15 +57,15 @@ def test_what_fewer_tests_called_is_left_out_and_told(tmp_path: Path) -> None:
 def test_nothing_left_is_an_error(tmp_path: Path) -> None:
     path = written(tmp_path / "out.ndjson", spooled_test("t.py::one", [[X86_64, 39, {"call": 1}]]))
     with pytest.raises(TraceError, match="nothing was called by 2 tests: ask for fewer with --min-tests"):
-        traced([path], min_tests=2)
+        traced(find_all([path]), min_tests=2)
 
 
 def test_an_incomplete_trace_is_refused_or_told(tmp_path: Path) -> None:
     end = {**END, "complete": False, "reasons": ["the recorder was killed"]}
     path = written(tmp_path / "My App (1).ndjson", spooled_test("t.py::one", [[X86_64, 39, {"call": 1}]]), end=end)
     with pytest.raises(TraceError, match=re.escape(f"{path} is incomplete (the recorder was killed), so that ")):
-        traced([path])
-    found = traced([path], allow_incomplete=True)
+        traced(find_all([path]))
+    found = traced(find_all([path]), allow_incomplete=True)
     assert found.remarks == ("INCOMPLETE, calls may be missing: My App (1).ndjson: the recorder was killed.",)
     assert (found.complete, found.name) == (False, "my-app-1")
 
@@ -75,8 +76,6 @@ def test_several_traces_add_up(tmp_path: Path) -> None:
     made = [[X86_64, 39, {"call": 1}], [I386, 1, {"call": 1}]]
     two = written(tmp_path / "two.ndjson", spooled_test("t.py::one", made))
     (tmp_path / "two.tests.ndjson").unlink()
-    found = traced([one, two], min_tests=2)
+    found = traced(find_all([one, two]), min_tests=2)
     assert [call.text for call in found.part.calls] == ["x86_64:getpid"]
     assert found.part.origin == "Called in one.ndjson, two.ndjson"
-    with pytest.raises(TraceError, match="is given twice"):
-        traced([one, one])
