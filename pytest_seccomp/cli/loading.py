@@ -46,10 +46,14 @@ class Loaded:
     def legend(self, numbers: Iterable[int]) -> Iterator[str]:
         """What runs the numbers of the column `run` are, where there is one."""
         for number in sorted(set(numbers)) if len(self.runs) > 1 else ():
-            run = self.runs[number - 1]
-            selection = " ".join(run.selection) or "everything"
-            pytest = f"pytest {run.pytest}, " if run.pytest else ""  # or a program was recorded
-            yield f"run {number}: {selection}, Python {run.python}, {pytest}Linux {run.kernel}"
+            yield f"run {number}: {self.describe(number)}"
+
+    def describe(self, number: int) -> str:
+        """What the run with that number is."""
+        run = self.runs[number - 1]
+        selection = " ".join(run.selection) or "everything"
+        pytest = f"pytest {run.pytest}, " if run.pytest else ""  # or a program was recorded
+        return f"{selection}, Python {run.python}, {pytest}Linux {run.kernel}"
 
     def members(self) -> dict[str, Any]:
         """The same for a program."""

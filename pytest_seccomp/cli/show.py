@@ -9,7 +9,8 @@ from typing import Any
 
 from pytest_seccomp.cli.loading import Loaded, head_members, load, title
 from pytest_seccomp.cli.output import terminal_width, write_json, write_lines
-from pytest_seccomp.errors import TraceError
+from pytest_seccomp.cli.result_file import result_file
+from pytest_seccomp.errors import SeccompError, TraceError
 from pytest_seccomp.trace.counts import PHASES
 from pytest_seccomp.trace.phases import PhaseSums, of_line
 from pytest_seccomp.trace.records import Head, Line, Record, Untold
@@ -25,21 +26,52 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--by-test", action="store_true", help="a row for each run of a test (default: for each call)")
     parser.add_argument("--sort", choices=("count", "name"), default="count", help="what to sort by (default: count)")
     parser.add_argument("--json", action="store_true", help="for programs")
+    html = "write a page to look at with a browser in place of a table"
+    parser.add_argument("--html", metavar="PAGE", type=Path, help=html)
+    parser.add_argument("--denials", metavar="DENY_LOG", type=Path, help="a deny log whose denials the page is to show")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry it out."""
+    if arguments.html is not None:
+        return _write_page(arguments)
+    if arguments.denials is not None:
+        raise SeccompError("--denials is for a page: name one with --html")
     view = _Tests(arguments.sort) if arguments.by_test else _Calls(arguments.sort)
     loaded = load(arguments.trace, view.add)
-    if arguments.by_test and loaded.source.tests is None:
-        message = f"{arguments.trace} does not say what each test called, and its tests file is not beside it"
-        raise TraceError(f"{message}: name a trace that has both")
+    if arguments.by_test:
+        _check_tests(loaded)
     if arguments.json:
         write_json({**loaded.members(), **view.members(loaded)})
     else:
         last = [] if loaded.totals.complete else ["INCOMPLETE, see above"]
         write_lines(chain(loaded.heading(), [""], view.lines(loaded, terminal_width()), last))
+    return 0
+
+
+def _check_tests(loaded: Loaded) -> None:
+    if loaded.source.tests is None:
+        message = f"{loaded.source.path} does not say what each test called, and its tests file is not beside it"
+        raise TraceError(f"{message}: name a trace that has both")
+
+
+def _write_page(arguments: argparse.Namespace) -> int:
+    from pytest_seccomp.cli.report.writing import Page
+    from pytest_seccomp.trace.lock import locked
+    from pytest_seccomp.trace.replacement import replacing_one
+
+    inputs = [path for path in (arguments.trace, arguments.denials) if path is not None]
+    real, lock = result_file(arguments.html, "a page", inputs, begins=b"<!doctype html>")
+    with locked(lock), replacing_one(real) as file:
+        page = Page(file)
+        loaded = load(arguments.trace, page.add)
+        _check_tests(loaded)
+        page.end(loaded, arguments.denials)
+    if arguments.json:
+        write_json({"path": str(arguments.html), **loaded.members()})
+    else:
+        write_lines([*loaded.heading(), f"written to {arguments.html}"])
     return 0
 
 

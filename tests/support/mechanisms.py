@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import browser
 import cgroups
 import container
 import i386
@@ -134,6 +135,16 @@ def _fish() -> str | None:
     return _command("fish", "--no-config", "-c", "complete -C true")
 
 
+def _chromium() -> str | None:
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder, "page.html")
+        page.write_text("<title></title><script>document.title = 'it runs'</script>")
+        try:
+            return None if "<title>it runs</title>" in browser.dump(page) else "chromium runs no script"
+        except (OSError, subprocess.SubprocessError) as error:
+            return f"chromium does not show a page: {error}"
+
+
 def _libseccomp() -> str | None:
     try:
         ctypes.CDLL("libseccomp.so.2")
@@ -247,6 +258,7 @@ MECHANISMS = {
         Mechanism("mount", _mount, remedy="needs CAP_SYS_ADMIN, util-linux and mount", root_only=True),
         Mechanism("sysfs", _sysfs, remedy="mount -t sysfs sysfs /sys"),
         Mechanism("i386", _i386, remedy="needs a kernel with 32-bit emulation"),
+        Mechanism("chromium", _chromium, remedy="install chromium"),
         Mechanism("zsh", _zsh, remedy="install zsh"),
         Mechanism("fish", _fish, remedy="install fish"),
         Mechanism("kernel-headers", _file(Path("/usr/include/linux/seccomp.h")), remedy="install linux-libc-dev"),
