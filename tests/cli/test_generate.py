@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,28 @@ def test_into_a_file(command: Command, trace: Trace, tmp_path: Path) -> None:
     assert json.loads(output.read_text())["defaultAction"] == "SCMP_ACT_KILL_PROCESS"
     assert [path.name for path in output.parent.iterdir()] == ["profile.json"]
     assert output.stat().st_mode & 0o777 == 0o640
+
+
+def test_two_at_once(command: Command, trace: Trace, tmp_path: Path) -> None:
+    """What is read meanwhile is the profile of one of them, whole."""
+    path, output = trace(), tmp_path / "profile.json"
+    actions = ["errno:EPERM", "log"]
+
+    def arguments(action: str, file: Path) -> list[str | Path]:
+        return ["generate", path, "--format=oci", "--default", action, "-o", file]
+
+    for action in actions:
+        command(*arguments(action, tmp_path / action))
+    whole = {(tmp_path / action).read_bytes() for action in actions}
+    program = [sys.executable, "-m", "pytest_seccomp"]
+    quiet = subprocess.DEVNULL
+    running = [subprocess.Popen([*program, *arguments(action, output)], stdout=quiet, stderr=quiet) for action in actions]
+    while any(process.poll() is None for process in running):
+        assert not output.exists() or output.read_bytes() in whole
+        time.sleep(0.001)
+    assert [process.returncode for process in running] == [0] * len(actions)
+    assert output.read_bytes() in whole
+    assert not [left for left in tmp_path.iterdir() if left.suffix in (".lock", ".tmp")]
 
 
 def test_base_sets(command: Command, trace: Trace) -> None:
