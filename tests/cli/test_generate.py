@@ -52,8 +52,8 @@ def test_two_at_once(command: Command, trace: Trace, tmp_path: Path) -> None:
         command(*arguments(action, tmp_path / action))
     whole = {(tmp_path / action).read_bytes() for action in actions}
     program = [sys.executable, "-m", "pytest_seccomp"]
-    quiet = subprocess.DEVNULL
-    running = [subprocess.Popen([*program, *arguments(action, output)], stdout=quiet, stderr=quiet) for action in actions]
+    commands = [[*program, *arguments(action, output)] for action in actions]
+    running = [subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for argv in commands]
     while any(process.poll() is None for process in running):
         assert not output.exists() or output.read_bytes() in whole
         time.sleep(0.001)
