@@ -41,9 +41,8 @@ class Action:
         with the nearest name, for anything else."""
         name, colon, data = text.partition(":")
         if name not in _VERDICTS:
-            nearest = difflib.get_close_matches(name, _VERDICTS, n=1)
-            known = "errno:NAME" if nearest == ["errno"] else "".join(nearest)
-            remedy = f"did you mean {known}?" if nearest else f"use errno:NAME or one of {', '.join(_VERDICTS)}"
+            nearest = _nearest(text)
+            remedy = f"did you mean {nearest}?" if nearest else f"use errno:NAME or one of {', '.join(_VERDICTS)}"
             raise SeccompError(f"{text!r} is no action: {remedy}")
         if name != "errno":
             if colon:
@@ -78,6 +77,16 @@ class Action:
 
 
 ALLOW = Action("allow")
+
+
+def _nearest(text: str) -> str:
+    """What was meant by a text that is no action; empty where nobody can tell."""
+    if text.upper() in errno.errorcode.values():
+        return f"errno:{text.upper()}"
+    name = text.partition(":")[0]
+    beginning = [known for known in _VERDICTS if name and known.startswith(name)]  # kill
+    nearest = beginning or difflib.get_close_matches(name, _VERDICTS, n=1)
+    return " or ".join("errno:NAME" if known == "errno" else known for known in nearest)
 
 
 def error_number(text: str) -> int:

@@ -45,6 +45,9 @@ def test_another_name_of_an_error() -> None:
     [
         ("kil_process", "'kil_process' is no action: did you mean kill_process?"),
         ("erno:EPERM", "'erno:EPERM' is no action: did you mean errno:NAME?"),
+        ("EPERM", "'EPERM' is no action: did you mean errno:EPERM?"),
+        ("eacces", "'eacces' is no action: did you mean errno:EACCES?"),
+        ("kill", "'kill' is no action: did you mean kill_process or kill_thread?"),
         (
             "",
             "'' is no action: use errno:NAME or one of kill_process, kill_thread, trap, errno, trace, log, allow",
