@@ -259,6 +259,7 @@ MECHANISMS = {
         Mechanism("sysfs", _sysfs, remedy="mount -t sysfs sysfs /sys"),
         Mechanism("i386", _i386, remedy="needs a kernel with 32-bit emulation"),
         Mechanism("chromium", _chromium, remedy="install chromium"),
+        Mechanism("jq", lambda: _command("jq", "--version"), remedy="install jq"),
         Mechanism("zsh", _zsh, remedy="install zsh"),
         Mechanism("fish", _fish, remedy="install fish"),
         Mechanism("kernel-headers", _file(Path("/usr/include/linux/seccomp.h")), remedy="install linux-libc-dev"),
