@@ -24,7 +24,7 @@ def new(architectures: Iterable[str]) -> str:
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": 1,
         "architectures": list(architectures),
-        "syscalls": [{"names": [], "action": ALLOW}],
+        "syscalls": [],
     }
     return json.dumps(document, indent=_INDENT) + "\n"
 

@@ -16,10 +16,11 @@ from pytest_seccomp.recorder.ebpf_programs import (
     bank_of,
     first_word,
 )
+from pytest_seccomp.recorder.labels import FIRST_TEST
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from pytest_seccomp.linux.caller import Caller
     from pytest_seccomp.recorder.ebpf_tracer import Tracer
@@ -78,21 +79,25 @@ class SlotCounts:
         maps.watched.update((first + RARE).to_bytes(4, "little"), _YES)
         self._watches = True
 
-    def callers(self, label: int) -> Iterator[tuple[int, Caller]]:
-        """Who made calls that are watched, for a label or another of its bank, since this was asked last: the first of
-        each, whose executable is not known."""
+    def caller(self, label: int, call: int) -> Caller | None:
+        """Who made a call that is watched, for a label or another of its bank: the first since this was asked last. The
+        executable is not known."""
+        key = first_word(self._slot, bank_of(label)).to_bytes(8, "little") + call.to_bytes(8, "little")
+        value = self._tracer.maps.callers.lookup(key) if self._watches else None
+        if value is None:
+            return None
+        self._tracer.maps.callers.delete(key)
+        return int.from_bytes(value[4:8], "little"), value[8:].partition(b"\0")[0], None
+
+    def forget_callers(self) -> None:
+        """Those of tests of whom nobody has asked, because their calls were counted too late."""
         if not self._watches:
             return
-        bank = first_word(self._slot, bank_of(label)).to_bytes(8, "little")
+        first, last = (first_word(self._slot, bank) for bank in (FIRST_TEST, BANKS - 1))
         callers = self._tracer.maps.callers
         for key in callers.keys():  # noqa: SIM118 - no mapping
-            if not key.startswith(bank):
-                continue
-            value = callers.lookup(key)
-            if value is not None:
+            if first <= int.from_bytes(key[:8], "little") <= last:
                 callers.delete(key)
-                pid, name = int.from_bytes(value[4:8], "little"), value[8:].partition(b"\0")[0]
-                yield int.from_bytes(key[8:], "little"), (pid, name, None)
 
     def _take_rare(self, first: int, counts: Counts) -> None:
         bank = first.to_bytes(8, "little")

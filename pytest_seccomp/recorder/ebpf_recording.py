@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import select
 
+from pytest_seccomp.linux.process import run_as_soon_as_woken
 from pytest_seccomp.recorder import labels
 from pytest_seccomp.recorder.ebpf_programs import RING
 
@@ -91,11 +92,11 @@ class Recording:
             case ("outside", int(), tuple(asked)):
                 for label in asked:
                     self._take(label)
-                    for call, whose in self._counts.callers(label):
-                        self._host.outside.note(label, call, whose)
+                    self._note_callers(label)
                 self._host.handle(message)
             case ("allowed", frozenset(allowed)):
                 self._counts.watch(allowed)
+                run_as_soon_as_woken()  # pytest waits now, at the end of each phase
                 self._host.handle(message)
             case ("open" | "close", *_):
                 self._take_phases()
@@ -117,7 +118,7 @@ class Recording:
             # What was counted between a test's last reading and now, by a processor that was on its way
             for label in range(labels.FIRST_TEST, labels.FIRST_TEST + RING * len(labels.PHASES)):
                 self._take(label, labels.HARNESS)
-                self._forget_callers(label)
+            self._counts.forget_callers()
             self._host.send(("seen", seen))
         waiting, self._until_marked = self._until_marked, []
         for message in waiting:
@@ -163,13 +164,20 @@ class Recording:
         self._take_phases()
         if self._test is not None:
             for offset in range(len(labels.PHASES)):
-                self._forget_callers(self._test + offset)
+                self._note_callers(self._test + offset)  # or they would pass for those of a later test's calls
         self._test = None
 
-    def _forget_callers(self, label: int) -> None:
-        """Those that nobody has asked for: their calls would pass for a later test's of the same bank."""
-        for _ in self._counts.callers(label):
-            pass
+    def _note_callers(self, label: int) -> None:
+        """Who made the calls of a label that are outside the profile."""
+        outside = self._host.outside
+        allowed = outside.allowed(label)
+        if allowed is None:
+            return
+        for call in self._host.ledger.counts(label):
+            if call not in allowed:
+                whose = self._counts.caller(label, call)
+                if whose is not None:
+                    outside.note(label, call, whose)
 
     def _take_phases(self) -> None:
         """What has been counted for the test that runs."""

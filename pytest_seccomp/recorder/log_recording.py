@@ -95,7 +95,8 @@ class LogRecording:
                 poll.register(descriptor, select.POLLIN)
         closed = False
         while not host.target.gone():
-            if poll.poll(self._wait_ms()) and not self._traced.are_looked_up():
+            events = poll.poll(self._wait_ms())
+            if events and not self._traced.are_looked_up() and not self._is_waited_for(events):
                 time.sleep(_GATHER_SECONDS)
             self._read_messages()
             self._read_records()
@@ -115,6 +116,12 @@ class LogRecording:
         waits = [self._host.target.wait_ms(), self._traced.refresh_ms() if self._reading else None]
         waits.append(_PENDING_MS if self._boundaries else None)
         return min([wait for wait in waits if wait is not None], default=None)
+
+    def _is_waited_for(self, events: list[tuple[int, int]]) -> bool:
+        """Whether pytest may wait for an answer: that is sent when a marker has come that belongs to its question."""
+        if not self._host.outside.is_asked:
+            return False
+        return bool(self._boundaries) or any(descriptor == self._host.control.fileno() for descriptor, _ in events)
 
     def _read_messages(self) -> None:
         """Sort what pytest has sent by the boundaries in it."""

@@ -30,6 +30,11 @@ class Outside:
         self._callers: dict[int, dict[int, Caller]] = {}
         self._told: dict[int, Counts] = {}
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether pytest waits, at the end of each phase, for what there is to say."""
+        return self._allowed is not None
+
     def allowed(self, label: int) -> frozenset[int] | None:
         """The calls for which nobody asks who made them under a label; None where nobody asks for any."""
         return self._allowed if label >= FIRST_TEST or label == COLLECTION else None

@@ -44,7 +44,9 @@ def test_a_profile_is_made_of_what_has_a_name(tmp_path: Path) -> None:
     before = path.stat()
     assert not Target.check(path).update(records)
     assert path.stat() == before  # it was not even touched
-    other = tmp_path / "other.json"
+    other, empty = tmp_path / "other.json", tmp_path / "empty.json"
+    assert not Target.check(empty).update([])
+    assert Allowed.read(empty).outside(records) == records
     Target.check(other).update(reversed(records))
     assert other.read_bytes() == path.read_bytes()
 

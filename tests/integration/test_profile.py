@@ -214,6 +214,27 @@ def test_a_crash_is_no_pass(suite: Suite) -> None:
     assert "test_a.py::test_a did not finish" in finished.stdout
 
 
+def test_a_session_that_is_killed_leaves_nothing(suite: Suite) -> None:
+    """There is no trace to be written in its place."""
+    profiles.all_but(suite.folder / "profile.json", "getsid")
+    suite.write(
+        "test_a.py", "import pathlib, time\ndef test_a():\n    pathlib.Path('ready').touch()\n    time.sleep(600)\n"
+    )
+    with Run(suite, OPTION) as run:
+        run.wait_for("ready")
+        run.kill()
+        run.finish(-signal.SIGKILL)
+        run.expect_nothing_left()
+    assert not list(suite.folder.glob("*.ndjson"))
+
+
+def test_a_session_without_a_terminal_says_why_it_fails(suite: Suite) -> None:
+    profiles.all_but(suite.folder / "profile.json", "getsid")
+    suite.write("test_a.py", "import os\ndef test_a(): os.getsid(0)\n")
+    finished = suite.run(OPTION, "-p", "no:terminal").expect(1)
+    assert finished.stderr == "pytest-seccomp: profile profile.json: 1 call outside\n"
+
+
 @pytest.mark.parametrize(
     ("options", "content", "said"),
     [

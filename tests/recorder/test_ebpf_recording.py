@@ -8,6 +8,7 @@ from pytest_seccomp.recorder import ebpf_programs, labels
 from pytest_seccomp.recorder.ebpf_counts import SlotCounts
 from pytest_seccomp.recorder.ebpf_programs import MARKERS, RARE_LOST, UNFOLLOWED, bank_of, first_word
 from pytest_seccomp.recorder.ebpf_recording import Recording
+from pytest_seccomp.recorder.outside import Outside
 
 ARCH, SLOT, TEST = 0xC000003E, 2, labels.FIRST_TEST
 
@@ -36,6 +37,7 @@ class Host:
         self.missed: list[int | None] = []
         self.handled: list[tuple[Any, list[str]]] = []
         self.sent: list[Any] = []
+        self.outside = Outside()
 
     def counts(self, label: int) -> dict[int, int]:
         return self.by_label.setdefault(label, {})

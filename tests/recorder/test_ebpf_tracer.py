@@ -101,7 +101,7 @@ def test_who_has_made_the_first_of_the_calls_that_are_watched(tracer: Tracer) ->
         os.wait()
 
     followed(work)
-    assert list(counted.callers(LABEL)) == []
+    assert counted.caller(LABEL, native_arch | getsid) is None
     counted.watch({native_arch | number for number in range(508)} - {native_arch | getsid, native_arch | getpgid})
     read, write = os.pipe()
 
@@ -113,15 +113,16 @@ def test_who_has_made_the_first_of_the_calls_that_are_watched(tracer: Tracer) ->
     made = int(os.read(read, 20))
     os.close(read)
     os.close(write)
-    found = dict(counted.callers(LABEL))
-    assert {call & 0xFFFFFFFF: name for call, (_, name, _) in found.items()} == {
-        getsid: Path("/proc/self/comm").read_bytes().rstrip(b"\n"),
-        getpgid: b"another",
-        UNKNOWN: b"another",
-    }
+    asked = [native_arch | number for number in (getsid, getpgid, UNKNOWN, UNKNOWN + 1)]
+    found = {call: counted.caller(LABEL, call) for call in asked}
+    names = [None if whose is None else whose[1] for whose in found.values()]
+    assert names == [Path("/proc/self/comm").read_bytes().rstrip(b"\n"), b"another", b"another", None]
     if os.stat("/proc/self/ns/pid").st_ino == INITIAL_PID_NAMESPACE:
-        assert found[native_arch | getsid][0] == made
-    assert list(counted.callers(LABEL)) == []
+        assert found[native_arch | getsid] == (made, names[0], None)
+    assert not any(counted.caller(LABEL, call) for call in asked)
+    followed(work)
+    counted.forget_callers()
+    assert not any(counted.caller(LABEL, call) for call in asked)
 
 
 @pytest.mark.needs("bpf")

@@ -25,6 +25,7 @@ class Markers:
     """Reads markers, each once: one that stands at a module is that of all its tests."""
 
     def __init__(self) -> None:
+        self._machine = native()  # here: it is a system call, and markers are read in the setup of a test
         self._read: dict[int, tuple[pytest.Mark, InProcess]] = {}
 
     def of(self, item: pytest.Item) -> list[Marked]:
@@ -33,7 +34,7 @@ class Markers:
 
     def _marked(self, mark: pytest.Mark, place: str) -> Marked:
         if id(mark) not in self._read:
-            policy = of_marker(mark.args, mark.kwargs, native(), place)
+            policy = of_marker(mark.args, mark.kwargs, self._machine, place)
             self._read[id(mark)] = mark, policy  # the mark as well, or another one may have its id
         return Marked(self._read[id(mark)][1], place)
 

@@ -72,6 +72,7 @@ class Policing:
         self._tracing = tracing
         self._asked = asked
         self._reason = reason
+        self._machine = native()
         self._item: pytest.Item | None = None
         self._run = _Run()
         self._numbers: dict[InProcess, int] = {}
@@ -191,7 +192,7 @@ class Policing:
         number = self._numbers.get(policy)
         if number is None:
             number = self._numbers[policy] = len(self._numbers)
-            made = policy.policy(native())
+            made = policy.policy(self._machine)
             tracing.client.send("policy", number, compiling.program(made), tuple(calls(made)))
         return number
 
