@@ -1,7 +1,6 @@
 """`pytest-seccomp generate`: a profile of the calls in traces."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from pytest_seccomp.cli.output import write_bytes, write_json, write_lines
 from pytest_seccomp.cli.progress import progress, size
+from pytest_seccomp.cli.result_file import result_file
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.profile.actions import Action
 from pytest_seccomp.trace.lock import locked
-from pytest_seccomp.trace.place import Place, check_writable, lock_of
-from pytest_seccomp.trace.reading import os_text
 from pytest_seccomp.trace.replacement import replacing_one
 from pytest_seccomp.trace.sources import find_all
 from pytest_seccomp.trace.table import printable
@@ -24,7 +22,6 @@ if TYPE_CHECKING:  # what is imported in functions would be imported for all oth
     from pytest_seccomp.formats.profile import Part, Profile
     from pytest_seccomp.formats.traced import Traced
 
-_PROFILE = "a profile"
 _PYTHON = "python"
 _STARTS = ("execve", "execveat")
 
@@ -83,27 +80,31 @@ def run(arguments: argparse.Namespace) -> int:
     format = hooks.find(arguments.format)
     default = format.action(arguments.default)
     names = [*(() if arguments.bare else format.bases), *arguments.base]
-    for name in names:
+    for name in names:  # before anything is read or recorded
         if name != _PYTHON:
-            bases.find(name)  # before anything is read or recorded
+            bases.find(name, others=[_PYTHON])
     sources = find_all(arguments.traces)
+    inputs = [file for source in sources for file in source.files]
+    place = None if arguments.output is None else result_file(arguments.output, "a profile", inputs, begins=b"")
     read = size(source.files[-1] for source in sources)
     with progress(f"reading {plural(len(sources), 'trace')}", read) as step:
         found = traced(sources, min_tests=arguments.min_tests, allow_incomplete=arguments.allow_incomplete, step=step)
     arches = {call.arch for call in found.part.calls}
     others = [recorded() if name == _PYTHON else bases.find(name).part(arches) for name in dict.fromkeys(names)]
     profile = Profile.of(found.name, default, [found.part, *others], found.remarks)
-    if arguments.output is None:
-        if not format.is_text and sys.stdout.isatty():
-            raise SeccompError(f"{format.name} is nothing for a terminal: name a file with --output")
-        written = _written(format, profile)
+    if place is None and not format.is_text and sys.stdout.isatty():
+        raise SeccompError(f"{format.name} is nothing for a terminal: name a file with --output")
+    written = _written(format, profile)
+    if place is None:
         write_bytes(written.data)
     else:
-        written = _replace(arguments.output, format, profile, found)
+        real, lock = place
+        with locked(lock), replacing_one(real) as file:
+            file.write(written.data)
     _warn(written.left_out)
     if _PYTHON not in names and not arguments.bare and not any(call.name in _STARTS for call in found.part.calls):
         _warn([f"no program is started in the traces: --base {_PYTHON} allows what Python takes to start"])
-    if arguments.output is not None:
+    if place is not None:
         _tell(arguments, format, profile, found, written)
     return 0
 
@@ -119,26 +120,6 @@ def _positive(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no number of tests: 1 or more")
-
-
-def _replace(path: Path, format: "Format", profile: "Profile", found: "Traced") -> "Written":
-    """Write a profile into a file; what was there stays whole until it is."""
-    place = Place(path, _PROFILE)
-    try:
-        real = place.real()
-        if any(os.path.exists(real) and os.path.samefile(real, file) for file in found.files):
-            place.refuse("it is one of the traces", "name another file")
-        place.check_there(real)
-        real.parent.mkdir(parents=True, exist_ok=True)
-        lock = lock_of(real)
-        Place(lock, _PROFILE).check_regular(lock)
-        check_writable({real.parent})
-    except (OSError, ValueError) as error:  # ValueError: a name with NUL
-        place.refuse(os_text(error), "name a place that you can write to", error)
-    written = _written(format, profile)
-    with locked(lock), replacing_one(real) as file:
-        file.write(written.data)
-    return written
 
 
 def _written(format: "Format", profile: "Profile") -> "Written":

@@ -6,7 +6,7 @@ They come from `bases.txt` beside this file, which says where it has them from.
 
 import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -45,12 +45,14 @@ class Base:
         return Part(f"Base set {self.name}: {self.description}", tuple(found[key] for key in sorted(found)))
 
 
-def find(name: str) -> Base:
-    """The base set of a name. SeccompError where there is none, with the nearest name."""
+def find(name: str, others: Iterable[str] = ()) -> Base:
+    """The base set of a name. SeccompError where there is none, with the nearest name of these and of `others`, which
+    could have been meant."""
     if name in bases():
         return bases()[name]
-    nearest = difflib.get_close_matches(name, bases(), n=1)
-    remedy = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(bases())}"
+    known = [*bases(), *others]
+    nearest = difflib.get_close_matches(name, known, n=1)
+    remedy = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(known)}"
     raise SeccompError(f"no base set is named {name!r}: {remedy}")
 
 

@@ -161,14 +161,15 @@ def test_json(command: Command, trace: Trace, tmp_path: Path) -> None:
         ([], "the following arguments are required: --format"),
         (["--format=ocy"], "no profile format is named 'ocy': did you mean oci?"),
         (["--format=oci", "--base=crunn"], "no base set is named 'crunn': did you mean crun?"),
+        (["--format=oci", "--base=pyton"], "no base set is named 'pyton': did you mean python?"),
         (["--format=oci", "--default=deny"], "argument --default: 'deny' is no action: "),
         (["--format=oci", "--default=trace"], "oci cannot give trace to other calls: it has errno:NAME, kill_process,"),
         (["--format=oci", "--min-tests=0"], "argument --min-tests: '0' is no number of tests: 1 or more"),
         (["--format=oci", "--json"], "--json tells what was written into a file: name one with --output"),
         (["--format=oci", "-o", "-"], "cannot write a profile to -: "),
         (["--format=oci", "-o", "/"], "cannot write a profile to /: "),
-        (["--format=oci", "-o", "{trace}"], "cannot write a profile to {trace}: it is one of the traces: name another"),
-        (["--format=oci", "-o", "{tests}"], "cannot write a profile to {tests}: it is one of the traces: name another"),
+        (["--format=oci", "-o", "{trace}"], "cannot write a profile to {trace}: it is what is read: name another"),
+        (["--format=oci", "-o", "{tests}"], "cannot write a profile to {tests}: it is what is read: name another"),
     ],
 )
 def test_errors(command: Command, trace: Trace, options: list[str], message: str) -> None:
