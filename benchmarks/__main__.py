@@ -19,6 +19,7 @@ import memory
 import merging
 import parser
 import plots
+import sandboxes
 import suites
 from rounds import Measurement, Scale
 from ways import Ways
@@ -39,6 +40,7 @@ MEASUREMENTS = {
     "merge": merging.merge,
     "merge-million": merging.merge_a_million,
     "parser": parser.parser,
+    "sandbox": sandboxes.sandbox,
 }
 
 QUICK = Scale(

@@ -41,6 +41,7 @@ class Sandboxes:
         self._decoder = protocol.Decoder()
         self._number = 0
         self._sandboxes: list[Sandbox] = []
+        self._filters: dict[tuple[int, bool], tuple[Policy, bytes]] = {}
         self.process = os.getpid()
         """The process that they belong to."""
         _all.add(self)
@@ -51,12 +52,17 @@ class Sandboxes:
             self._connect()
 
     def policy_filter(self, policy: Policy | None, record: bool | None) -> tuple[bytes, bool]:
-        """The filter of a policy, empty where there is none, and whether all calls are to be recorded. SeccompError
-        where it is larger than the kernel takes."""
-        code = b"" if policy is None else compiling.program(policy)
-        everything = policy is None or (self._record if record is None else record)
-        if code:
-            Filter(code, everything)  # says what is wrong with it before there is a process
+        """The filter of a policy, empty where there is none, and whether all calls are to be recorded. It is compiled
+        once: the policy is not to be changed after. SeccompError where it is larger than the kernel takes."""
+        if policy is None:
+            return b"", True
+        everything = self._record if record is None else record
+        known = self._filters.get((id(policy), everything))
+        if known is not None:
+            return known[1], everything
+        code = compiling.program(policy)
+        Filter(code, everything)  # says what is wrong with it before there is a process
+        self._filters[id(policy), everything] = policy, code  # the policy as well, or another one may have its id
         return code, everything
 
     def new(self, *, recorded: bool, about: object = None, argv: tuple[str, ...] = ()) -> Sandbox:
