@@ -20,7 +20,8 @@ from pytest_seccomp.recorder.detached import detach
 from pytest_seccomp.sandbox import paths
 from pytest_seccomp.sandbox.connection import Connection
 from pytest_seccomp.sandbox.ending import end_descendants
-from pytest_seccomp.sandbox.supervisor import Supervisor, stream_pair
+from pytest_seccomp.sandbox.streams import limit_waiting, stream_pair
+from pytest_seccomp.sandbox.supervisor import Supervisor
 
 _AGAIN_MS = 5
 
@@ -81,12 +82,13 @@ class Host:
     def _handle(self, requests: list[protocol.Message]) -> None:
         for message in requests:
             match message:
-                case ("sandbox", int(n)):
-                    self._fork(n)
+                case ("sandbox", int(n), int(patience)):
+                    self._fork(n, patience)
 
-    def _fork(self, n: int) -> None:
+    def _fork(self, n: int, patience: int) -> None:
         try:
             requests, news = stream_pair(), stream_pair()
+            limit_waiting(requests[0], patience)
         except OSError as error:
             self._control.send(("refused", n, f"no socket for a sandbox: {error.strerror}"))
             return
@@ -99,7 +101,8 @@ class Host:
                 self._become_supervisor(requests, news)
             self._supervisors.add(pid)
             try:
-                Messages().send(self._control.descriptor, protocol.encode(("sandbox", n, pid)), [requests[0], news[0]])
+                made = protocol.encode(("sandbox", n, pid, os.getpid()))
+                Messages().send(self._control.descriptor, made, [requests[0], news[0]])
             except OSError:
                 self._control.closed = True
         finally:

@@ -5,7 +5,8 @@ Messages are those of `recorder.protocol`: tuples of plain values over a stream 
 which its answer repeats.
 
 pytest to host          host to pytest
-("sandbox", n)          ("sandbox", n, pid), with two descriptors, of requests and of news; ("refused", n, reason)
+("sandbox", n, ms)      ("sandbox", n, pid, host's pid), with two descriptors, of requests and of news;
+                        ("refused", n, reason). An answer to a request is waited for so long
 
 pytest to supervisor, over the requests       answer
 ("start", ...)                                none; the news begin

@@ -26,6 +26,7 @@ class Sandbox:
         messages: Messages,
         requests: int,
         news: int,
+        supervisor: int,
         *,
         recorded: bool,
         about: object = None,
@@ -38,6 +39,7 @@ class Sandbox:
         self._messages = messages
         self._requests = _Stream(messages, requests)
         self._news = _Stream(messages, news)
+        self._supervisor = supervisor
         self._recorded = recorded
         self._number = 0
         self._answers: dict[int, protocol.Message] = {}
@@ -145,7 +147,11 @@ class Sandbox:
             # Others may come first: that to a request from which an exception has come out of a signal handler, and
             # in such a handler, that to the request that it has interrupted
             while number not in self._answers:
-                answer = self._requests.next(wait=True)
+                try:
+                    answer = self._requests.next(wait=True)
+                except BlockingIOError:
+                    kill(self._supervisor)  # it does not answer; what it was asked for has no other answer then
+                    return None
                 if answer is None:
                     return None
                 assert isinstance(answer[1], int)
@@ -201,6 +207,14 @@ class Sandbox:
     def _lose(self, reason: str) -> None:
         if not self._told.reasons:
             self._told = Told(self._told.counts, self._told.denied, self._told.logged, (reason,))
+
+
+def kill(pid: int) -> None:
+    """End a process of ours that does not answer."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # it has ended, or the test has become another user: it ends with pytest
 
 
 class _Stream:

@@ -14,11 +14,15 @@ from pytest_seccomp.profile import compiling
 from pytest_seccomp.profile.policy import Policy
 from pytest_seccomp.recorder import protocol, starting
 from pytest_seccomp.sandbox.filter import Filter
-from pytest_seccomp.sandbox.sandbox import Sandbox
+from pytest_seccomp.sandbox.sandbox import Sandbox, kill
+from pytest_seccomp.sandbox.streams import limit_waiting
 
 _MODULE = "pytest_seccomp.sandbox.host"
 _CALLED = "the host of sandboxes"
 _LAST_STANDARD = 2
+_PATIENCE = 20.0
+"""Seconds in which a host or a supervisor has to answer. They do at once, unless somebody has stopped them: a program
+in a sandbox may, as it has the same user. Then they are killed."""
 
 Spawn = Callable[[str, protocol.Message, str], socket.socket]
 """Starts `main` of a module with its first message, as `starting.start` does; returns the socket to it."""
@@ -32,7 +36,12 @@ class Sandboxes:
     are recorded although a policy is given.
     """
 
-    def __init__(self, spawn: Spawn = starting.start, cookie: int = 0, *, record: bool = False) -> None:
+    def __init__(
+        self, spawn: Spawn = starting.start, cookie: int = 0, *, record: bool = False, patience: float = _PATIENCE
+    ) -> None:
+        self._patience = patience
+        self._host = 0
+        """Its pid, where it has told it."""
         self._spawn = spawn
         self._messages = Messages(cookie)
         self._record = record
@@ -71,13 +80,13 @@ class Sandboxes:
             for attempt in (1, 2):
                 self._connect()
                 try:
-                    requests, news = self._fork()
+                    requests, news, supervisor = self._fork()
                     break
                 except _HostDied:
                     self._forget_host()
                     if attempt == 2:
                         raise SandboxError(f"{_CALLED} died twice: run again, or ask pytest-seccomp doctor") from None
-            sandbox = Sandbox(self._messages, requests, news, recorded=recorded, about=about, argv=argv)
+            sandbox = Sandbox(self._messages, requests, news, supervisor, recorded=recorded, about=about, argv=argv)
             self._sandboxes.append(sandbox)
         return sandbox
 
@@ -106,15 +115,17 @@ class Sandboxes:
         if self._control is None:
             self._decoder = protocol.Decoder()
             self._control = self._spawn(_MODULE, (self.process,), _CALLED)
+            self._host = 0
+            limit_waiting(self._control.fileno(), int(self._patience * 1000))
 
-    def _fork(self) -> tuple[int, int]:
+    def _fork(self) -> tuple[int, int, int]:
         assert self._control is not None
         self._number += 1
         number = self._number
         control = self._control.fileno()
         descriptors: list[int] = []
         try:
-            self._messages.send(control, protocol.encode(("sandbox", number)))
+            self._messages.send(control, protocol.encode(("sandbox", number, int(self._patience * 1000))))
             while True:
                 data, came = self._messages.receive(control)
                 if not data:
@@ -122,14 +133,19 @@ class Sandboxes:
                 descriptors += came
                 for message in self._decoder.feed(data):
                     match message:
-                        case ("sandbox", n, _):
+                        case ("sandbox", n, int(supervisor), int(host)):
+                            self._host = host
                             requests, news, *descriptors = descriptors
                             if n == number:
-                                return _above_standard(requests), _above_standard(news)
+                                return _above_standard(requests), _above_standard(news), supervisor
                             for descriptor in (requests, news):  # of a start that an exception has cut off
                                 os.close(descriptor)
                         case ("refused", n, reason) if n == number:
                             raise SandboxError(str(reason))
+        except BlockingIOError as error:
+            if self._host:
+                kill(self._host)  # stopped by whoever may: it would be left
+            raise _HostDied from error
         except OSError as error:
             raise _HostDied from error
 

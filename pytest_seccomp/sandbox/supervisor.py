@@ -9,7 +9,6 @@ import fcntl
 import os
 import select
 import signal
-import socket
 
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.linux import seccomp
@@ -39,6 +38,7 @@ from pytest_seccomp.sandbox.filter import Filter
 from pytest_seccomp.sandbox.launcher import launch
 from pytest_seccomp.sandbox.records import Denials, Report
 from pytest_seccomp.sandbox.request import Request
+from pytest_seccomp.sandbox.streams import stream_pair
 
 _AGAIN_MS = 5
 """How long what was killed may take to end until it is looked for again."""
@@ -291,9 +291,3 @@ class Supervisor:
 
 
 _ZERO = bytes(NOTIFICATION_SIZE)
-
-
-def stream_pair() -> tuple[int, int]:
-    """The descriptors of two connected sockets."""
-    ours, theirs = socket.socketpair()
-    return ours.detach(), theirs.detach()

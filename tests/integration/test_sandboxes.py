@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from policed import MODES
+from running import traced
 from traced import Suite, TestLine
 
 pytestmark = pytest.mark.needs("listener")
@@ -201,3 +202,21 @@ def test_a_sandbox_and_the_policy_of_a_test_have_one_verdict(suite: Suite) -> No
     finished = suite.run("-rA").expect(1)
     assert "PASSED test_both.py::test_strict" in finished.stdout
     assert "FAILED test_both.py::test_unexpected - seccomp denied socket" in finished.stdout
+
+
+def test_what_outlives_its_test_ends_with_the_session(suite: Suite) -> None:
+    suite.write(
+        "test_daemon.py",
+        """
+        def test_leaves(seccomp_run):
+            assert seccomp_run("setsid sleep 1000 >/dev/null 2>&1 &", shell=True).returncode == 0
+
+        def test_after(seccomp_run):
+            assert seccomp_run(["true"]).complete
+        """,
+    )
+    with traced(suite) as run:
+        trace = run.trace(0)
+        run.expect_nothing_left()
+    assert trace.complete
+    assert trace.outcomes == {"test_daemon.py::test_leaves": "passed", "test_daemon.py::test_after": "passed"}
