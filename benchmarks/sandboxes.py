@@ -6,11 +6,12 @@ from pathlib import Path
 
 import machine
 from rounds import Goal, Measurement, Scale, take_turns
+from ways import Ways
 
 _PROGRAM = Path(__file__).with_name("starting.py")
 
 
-def sandbox(scale: Scale, _folder: Path) -> Measurement:
+def sandbox(scale: Scale, _ways: Ways, _folder: Path) -> Measurement:
     """What a sandbox adds, when its host runs: the second of a run, and all that follow."""
     command = machine.python("-I", _PROGRAM)
     with subprocess.Popen(
