@@ -1,5 +1,6 @@
 """The documentation names every option and every command that there is, and no other."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -27,17 +28,21 @@ def headings(page: str) -> set[str]:
     return set(re.findall(r"^## `([\w-]+)", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE))
 
 
-def test_options(tmp_path: Path) -> None:
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    text = output("pytest", "--help", cwd=tmp_path)
-    assert headings("options.md") == set(re.findall(r"--(?:no-)?seccomp-[\w-]+", text))
+@pytest.fixture(scope="session")
+def pytest_help(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What `pytest --help` says where there is no suite."""
+    folder = tmp_path_factory.mktemp("help")
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    return output("pytest", "--help", cwd=folder)
 
 
-def test_ini_options(tmp_path: Path) -> None:
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    text = output("pytest", "--help", cwd=tmp_path)
+def test_options(pytest_help: str) -> None:
+    assert headings("options.md") == set(re.findall(r"--(?:no-)?seccomp-[\w-]+", pytest_help))
+
+
+def test_ini_options(pytest_help: str) -> None:
     documented = re.findall(r"^\| `(seccomp_\w+)` \| ", (DOCS / "options.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert set(documented) == set(re.findall(r"^  (seccomp_\w+)", text, re.MULTILINE))
+    assert set(documented) == set(re.findall(r"^  (seccomp_\w+)", pytest_help, re.MULTILINE))
 
 
 def test_commands(tmp_path: Path) -> None:
@@ -55,15 +60,12 @@ def names(section: str, *, column: int = 0) -> set[str]:
     return {name for row in rows for name in re.findall(r"`([\w-]+)`", row[column])}
 
 
-def test_the_reference_has_all_that_pytest_knows_of_us(tmp_path: Path) -> None:
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    text = output("pytest", "--help", cwd=tmp_path)
-    assert names("Options of pytest") == set(re.findall(r"--(?:no-)?seccomp-[\w-]+", text))
-    assert names("Options of pytest", column=1) == set(re.findall(r"^  (seccomp_\w+)", text, re.MULTILINE))
-    markers = output("pytest", "--markers", cwd=tmp_path)
-    assert names("Markers") == set(re.findall(r"^@pytest\.mark\.(seccomp\w*)", markers, re.MULTILINE))
-    fixtures = output("pytest", "--fixtures", "-q", "--collect-only", cwd=tmp_path)
-    assert names("Fixtures") == set(re.findall(r"^(seccomp_\w+) ", fixtures, re.MULTILINE))
+def test_the_reference_has_all_that_pytest_knows_of_us(pytest_help: str) -> None:
+    assert names("Options of pytest") == set(re.findall(r"--(?:no-)?seccomp-[\w-]+", pytest_help))
+    assert names("Options of pytest", column=1) == set(re.findall(r"^  (seccomp_\w+)", pytest_help, re.MULTILINE))
+    source = inspect.getsource(offered)
+    assert names("Markers") == set(re.findall(r'^    "(\w+)\(', source, re.MULTILINE))
+    assert names("Fixtures") == set(re.findall(r"^@pytest\.fixture\(.*\)\ndef (seccomp\w+)\(", source, re.MULTILINE))
 
 
 def test_the_reference_has_all_hooks() -> None:

@@ -18,6 +18,8 @@ from pytest_seccomp.recorder.starting import connected
 
 _CALLED = "the program"
 
+_ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+
 
 class CannotExecute(Exception):
     """The kernel does not execute the program; `errno` says why."""
@@ -58,6 +60,9 @@ class TracedProgram:
         UnusableError where the backend does not work here, or RecorderError.
         """
         connection = client.start(settings)
+        if signal.sigpending() & set(_ENDING):  # which came before there was a program to get it
+            connection.dismiss()
+            raise RecorderError("a signal has ended it before the program was started: start it again")
         adopt_orphans()
         # Not under the numbers of standard streams, where one of those is closed
         news, their_news = connected(_CALLED)

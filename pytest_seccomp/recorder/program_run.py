@@ -71,13 +71,13 @@ class ProgramRun:
         path, argv = os.fsencode(self.command.path), list(map(os.fsencode, self.command.argv))
 
         def start(backend: str) -> TracedProgram:
-            self._describe(self._run(None, []))
             settings = for_traced(backend, self.directory)
             return TracedProgram.start(path, argv, json.dumps(self.command.name), settings, blocked)
 
         self._program, failures = first_that_works(candidates, start)
         self.backend = self._program.backend
         self.notes = in_words(failures) + self._program.notes
+        # Not before: what a program that did not start leaves behind is no trace
         self._describe(self._run(None, []))
 
     def wait(self, tell: Callable[[int, int], None], *, for_others: bool) -> int:
