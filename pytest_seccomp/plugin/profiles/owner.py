@@ -100,7 +100,7 @@ class ProfileOwner:
         if kind == "harness" or (kind == "collect" and not self.options.collection):
             return
         self._made.add_line(line)
-        if kind == "collect" or line.head.outcome in GOOD:
+        if self.options.updates and (kind == "collect" or line.head.outcome in GOOD):
             self._good.add_line(line)
         for call, counts in line.calls:
             if self._has_outside(call):
