@@ -170,7 +170,7 @@ class ProfileOwner:
         """What must be said where there is no terminal."""
         return [] if self.judged is None else summary.in_short(self.judged, self.options)
 
-    def tell(self, terminal: pytest.TerminalReporter) -> None:
+    def tell(self, terminal: "pytest.TerminalReporter") -> None:
         """The section of the summary."""
         if self.judged is not None:
             summary.section(terminal, self.judged, self.options, self.allowed)
