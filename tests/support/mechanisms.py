@@ -191,6 +191,9 @@ def _audit() -> str | None:
     reason = _capability("CAP_AUDIT_READ", 37) or _capability("CAP_AUDIT_CONTROL", 30)
     if reason is not None:
         return reason
+    for namespace, inode in (("pid", 0xEFFFFFFC), ("user", 0xEFFFFFFD)):  # include/linux/proc_ns.h
+        if Path("/proc/self/ns", namespace).stat().st_ino != inode:
+            return f"not the initial {namespace} namespace: records have other numbers than this process sees"
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 9) as group:  # NETLINK_AUDIT
             # Tests beside this one may be logged a hundred thousand calls: SO_RCVBUFFORCE
