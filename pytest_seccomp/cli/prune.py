@@ -115,7 +115,8 @@ class _Pruned:
     def members(self) -> dict[str, object]:
         """For a program."""
         kept = [name for name in self.names.prunable if name not in self.dropped]
-        return {"path": str(self.path), "removed": self.dropped, "kept": kept, "not_judged": self.names.elsewhere}
+        others = [*self.names.around, *self.names.elsewhere]
+        return {"path": str(self.path), "removed": self.dropped, "kept": kept, "not_judged": others}
 
     def lines(self) -> Iterator[str]:
         """For people."""
@@ -123,6 +124,8 @@ class _Pruned:
         left = len(self.names.prunable) - len(self.dropped)
         done = "to be removed" if self.dry else "removed"
         yield f"{self.path}: {plural(len(self.dropped), 'name')} {done}, {left:,} kept"
+        if self.names.around:
+            yield f"not judged, because they are base sets: {plural(len(self.names.around), 'name')}"
         if self.names.elsewhere:
             count = plural(len(self.names.elsewhere), "name")
             yield f"not judged, because they hold on some hosts only (includes, excludes): {count}"

@@ -10,7 +10,7 @@ from pytest_seccomp.linux.architecture import I386
 from pytest_seccomp.profile.actions import ALLOW
 from pytest_seccomp.profile.architectures import PROFILE_NAMES
 from pytest_seccomp.profile.document import read
-from pytest_seccomp.profile.edited import is_prunable, names_of
+from pytest_seccomp.profile.edited import is_base_set, is_prunable, names_of
 from pytest_seccomp.profile.known import known_names
 from pytest_seccomp.profile.multiplexed import carrier
 from pytest_seccomp.profile.policy import Rule
@@ -39,7 +39,9 @@ class Names:
     """The names of a profile, as far as they may be taken away or not."""
 
     prunable: list[str]
-    """Allowed on every host."""
+    """Allowed on every host, for what was called."""
+    around: list[str]
+    """In base sets, which `pytest-seccomp generate` has added: the tests tell nothing of what is made around them."""
     elsewhere: list[str]
     """In entries with docker's `includes` or `excludes`, of which traces of this host tell nothing."""
     machines: list[str]
@@ -56,7 +58,8 @@ class Names:
         architectures = [*(profile.get("architectures") or ()), *mapped]
         return cls(
             prunable=_sorted(entry for entry in allowing if is_prunable(entry)),
-            elsewhere=_sorted(entry for entry in allowing if not is_prunable(entry)),
+            around=_sorted(entry for entry in allowing if is_base_set(entry)),
+            elsewhere=_sorted(entry for entry in allowing if not is_prunable(entry) and not is_base_set(entry)),
             machines=sorted({machine_of(PROFILE_NAMES[name]) for name in architectures}),
         )
 

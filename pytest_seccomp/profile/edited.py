@@ -13,6 +13,7 @@ from pytest_seccomp.profile.spans import Span, spans
 
 ALLOW = "SCMP_ACT_ALLOW"
 _INDENT = "  "
+_BASE_SET = "Base set "
 
 Edit = tuple[int, int, str]
 """Where something begins and ends in a text, and what takes its place."""
@@ -51,8 +52,8 @@ def with_added(text: str, names: Iterable[str], architectures: Iterable[str]) ->
 
 
 def without(text: str, is_dropped: Callable[[str], bool]) -> str:
-    """A profile without some names among those that it allows on every host; an entry that has lost its last name is
-    gone, too."""
+    """A profile without some of the names in entries that can be pruned; one that has lost its last name is gone,
+    too."""
     layout = _Layout(text)
     edits: list[Edit] = []
     gone: list[int] = []
@@ -80,8 +81,14 @@ def names_of(entry: dict[str, Any]) -> list[str]:
 
 
 def is_prunable(entry: dict[str, Any]) -> bool:
-    """Whether an entry allows calls, and on every host."""
-    return entry.get("action") == ALLOW and not _is_conditional(entry)
+    """Whether an entry allows calls on every host, for what was called and not for what is around it."""
+    return entry.get("action") == ALLOW and not _is_conditional(entry) and not is_base_set(entry)
+
+
+def is_base_set(entry: dict[str, Any]) -> bool:
+    """Whether an entry has what is made around the program, as `pytest-seccomp generate` says of it."""
+    comment = entry.get("comment")
+    return isinstance(comment, str) and comment.startswith(_BASE_SET)
 
 
 def _is_conditional(entry: dict[str, Any]) -> bool:

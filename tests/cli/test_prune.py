@@ -60,6 +60,20 @@ def test_what_no_trace_has_goes(command: Command, profile: Path, trace: Path) ->
     assert [path.name for path in profile.parent.glob("profile*")] == ["profile.json"]
 
 
+def test_what_generate_has_added_around_the_program_stays(command: Command, trace: Path, tmp_path: Path) -> None:
+    made, fewer = tmp_path / "made.json", tmp_path / "fewer.ndjson"
+    assert command("generate", trace, "--format=oci", "--base=runc", "-o", made).status == 0
+    spool = write_spool(tmp_path / "fewer.spool", [spooled_test("t.py::a", [[X86_64, READ, {"call": 1}]])])
+    write_trace(Destination.check(fewer), run(), [spool])
+    before = json.loads(made.read_text())["syscalls"]
+    result = command("prune", made, fewer)
+    assert result.out.splitlines()[:2] == ['- "openat"', f"{made}: 1 name removed, 1 kept"]
+    assert "not judged, because they are base sets: " in result.out
+    before[0]["names"].remove("openat")
+    assert json.loads(made.read_text())["syscalls"] == before
+    assert len(before) > 1
+
+
 def test_parts_of_socketcall_stay_where_it_was_made(command: Command, profile: Path, tmp_path: Path) -> None:
     spool = write_spool(tmp_path / "i.spool", [spooled_test("t.py::a", [[I386, SOCKETCALL, {"call": 1}]])])
     trace = write_trace(Destination.check(tmp_path / "i.ndjson"), run(), [spool]).path
