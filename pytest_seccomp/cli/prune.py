@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_seccomp.cli.output import write_json, write_lines
+from pytest_seccomp.cli.progress import Step, progress, size
 from pytest_seccomp.errors import SeccompError, TraceError
 from pytest_seccomp.trace.reading import LineParser
-from pytest_seccomp.trace.sources import find_all
+from pytest_seccomp.trace.sources import Source, find_all
 from pytest_seccomp.trace.totals import Totals
 from pytest_seccomp.trace.words import plural
 
@@ -76,17 +77,24 @@ def run(arguments: argparse.Namespace) -> int:
 def _totals(paths: Iterable[Path]) -> Totals:
     """What complete traces add up to. TraceError for one that is not."""
     whole = Totals()
-    for source in find_all(paths):
-        totals = Totals()
-        for _ in source.items(LineParser(), totals):
-            pass  # adds the line to the totals
-        if not totals.complete:
-            reasons = "; ".join(totals.reasons) or "lines of it say so, without a reason"
-            raise TraceError(
-                f"{source.files[0]} is incomplete ({reasons}): what it lacks would be taken away: record it anew"
-            )
-        whole.add_totals(totals)
+    sources = find_all(paths)
+    with progress("reading traces", size(source.files[-1] for source in sources)) as step:
+        for source in sources:
+            whole.add_totals(_complete(source, step))
     return whole
+
+
+def _complete(source: Source, step: Step) -> Totals:
+    """What a complete trace adds up to. TraceError for one that is not."""
+    totals = Totals()
+    for raw, _ in source.items(LineParser(), totals):
+        step(len(raw))
+    if not totals.complete:
+        reasons = "; ".join(totals.reasons) or "lines of it say so, without a reason"
+        raise TraceError(
+            f"{source.files[0]} is incomplete ({reasons}): what it lacks would be taken away: record it anew"
+        )
+    return totals
 
 
 def _kept(texts: Iterable[str]) -> frozenset[str]:

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import container
@@ -27,7 +28,7 @@ ARCHES = {
 
 
 class Container:
-    """Runs pytest in a container, as process 1 of it."""
+    """Runs pytest, or another program, in a container, as process 1 of it."""
 
     def __init__(self, suite: Suite, bundle: Path) -> None:
         self.suite = suite
@@ -35,8 +36,12 @@ class Container:
 
     def run(self, *arguments: str, filters: int) -> Finished:
         """A run of pytest to its end, in whose tests a process has that many seccomp filters."""
-        config = container.configuration(self.suite.command(arguments, ["xdist"]), UID)
-        config["process"]["env"].append(f"EXPECTED_FILTERS={filters}")
+        return self.run_program(*self.suite.command(arguments, ["xdist"]), environment=[f"EXPECTED_FILTERS={filters}"])
+
+    def run_program(self, *command: str, environment: Iterable[str] = ()) -> Finished:
+        """A run of a program to its end."""
+        config = container.configuration(list(command), UID)
+        config["process"]["env"] += environment
         config["process"]["cwd"] = str(PLACE)
         config["process"]["env"] += ["PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "PYTHONDONTWRITEBYTECODE=1"]
         suite = {
@@ -166,3 +171,12 @@ def test_a_process_1_that_does_not_come_to_its_end(box: Container) -> None:
     finished = box.run("--seccomp-trace=out.ndjson", "tests/test_exit.py", filters=2)
     assert finished.status == 9
     assert list(box.suite.folder.glob("*out*")) == []
+
+
+def test_record(box: Container) -> None:
+    """As process 1, to which orphans come anyway, the recorder among them."""
+    shell = "/bin/true; (sleep 0.1; /bin/true) & exit 3"
+    command = [sys.executable, "-m", "pytest_seccomp", "record", "-o", "out.ndjson", "--", "/bin/sh", "-c", shell]
+    finished = box.run_program(*command).expect(3)
+    assert "out.ndjson: complete, notify, " in finished.stderr
+    assert finished.trace().counts["execve"] == 4
