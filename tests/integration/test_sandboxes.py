@@ -98,7 +98,7 @@ def under_a_policy(line: TestLine) -> dict[str, Any]:
 def test_what_programs_do_is_the_running_tests(suite: Suite, options: list[str]) -> None:
     suite.write("test_boxed.py", SUITE)
     finished = suite.run("-rA", *options).expect(1)
-    assert "FAILED test_boxed.py::test_unexpected - " in finished.stdout
+    assert "FAILED test_boxed.py::test_unexpected" in finished.stdout
     assert "\nseccomp denied socket to python (errno:EPERM)\n" in finished.stdout
     assert "in the sandbox with deny=" in finished.stdout
     assert finished.stdout.count("PASSED ") == 8
@@ -201,7 +201,8 @@ def test_a_sandbox_and_the_policy_of_a_test_have_one_verdict(suite: Suite) -> No
     )
     finished = suite.run("-rA").expect(1)
     assert "PASSED test_both.py::test_strict" in finished.stdout
-    assert "FAILED test_both.py::test_unexpected - seccomp denied socket" in finished.stdout
+    assert "FAILED test_both.py::test_unexpected" in finished.stdout
+    assert "\nseccomp denied socket to python (errno:EPERM)\n" in finished.stdout
 
 
 def test_what_outlives_its_test_ends_with_the_session(suite: Suite) -> None:
