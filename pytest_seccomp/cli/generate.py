@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SeccompError("--json tells what was written into a file: name one with --output")
     format = hooks.find(arguments.format)
     default = format.action(arguments.default)
-    names = [*(() if arguments.bare else format.bases), *arguments.base]
+    names = [*dict.fromkeys([*(() if arguments.bare else format.bases), *arguments.base])]
     for name in names:  # before anything is read or recorded
         if name != _PYTHON:
             bases.find(name, others=[_PYTHON])
@@ -90,8 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
     with progress(f"reading {plural(len(sources), 'trace')}", read) as step:
         found = traced(sources, min_tests=arguments.min_tests, allow_incomplete=arguments.allow_incomplete, step=step)
     arches = {call.arch for call in found.part.calls}
-    others = [recorded() if name == _PYTHON else bases.find(name).part(arches) for name in dict.fromkeys(names)]
-    profile = Profile.of(found.name, default, [found.part, *others], found.remarks)
+    others = [recorded() if name == _PYTHON else bases.find(name).part(arches) for name in names]
+    remarks = [*found.remarks, *([bases.remark(names)] if names else [])]
+    profile = Profile.of(found.name, default, [found.part, *others], remarks)
     if place is None and not format.is_text and sys.stdout.isatty():
         raise SeccompError(f"{format.name} is nothing for a terminal: name a file with --output")
     written = _written(format, profile)
@@ -158,7 +159,7 @@ def _tell(
         return
     lines = [f"{arguments.output}: {format.name}, {profile.default} for all other calls"]
     lines += [f"  {part.origin}: {plural(len(part.calls), 'call')}" for part in profile.parts if part.calls]
-    write_lines([*lines, *profile.remarks])
+    write_lines([*lines, *found.remarks])
 
 
 def _members(part: "Part") -> dict[str, object]:

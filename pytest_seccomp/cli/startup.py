@@ -6,6 +6,7 @@ import sys
 
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.formats.profile import Allowed, Part
+from pytest_seccomp.profile.edited import BASE_SET
 from pytest_seccomp.sandbox.running import run
 from pytest_seccomp.sandbox.sandboxes import Sandboxes
 
@@ -30,4 +31,4 @@ def recorded() -> Part:
         )
     calls = tuple(Allowed(call.arch, call.number, call.name) for call, _ in done.syscalls.items_by_call())
     version = platform.python_version()
-    return Part(f"Base set python: start and end of Python {version}, recorded where the profile was made", calls)
+    return Part(f"{BASE_SET} python: start and end of Python {version}, recorded where the profile was made", calls)

@@ -15,10 +15,12 @@ from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.formats.profile import Allowed, Part, machine_of
 from pytest_seccomp.linux import syscalls
 from pytest_seccomp.linux.architecture import X32, X32_BIT
+from pytest_seccomp.profile.edited import BASE_SET
 
 END = "end"
 """The one that every program needs, of whatever architecture it is."""
 
+_REMARK = "Base sets: "
 _FILE = Path(__file__).with_name("bases.txt")
 
 
@@ -42,7 +44,7 @@ class Base:
             for name, reason in self.reasons.items()
             for number in _numbers(name, arch)
         }
-        return Part(f"Base set {self.name}: {self.description}", tuple(found[key] for key in sorted(found)))
+        return Part(f"{BASE_SET} {self.name}: {self.description}", tuple(found[key] for key in sorted(found)))
 
 
 def find(name: str, others: Iterable[str] = ()) -> Base:
@@ -54,6 +56,19 @@ def find(name: str, others: Iterable[str] = ()) -> Base:
     nearest = difflib.get_close_matches(name, known, n=1)
     remedy = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(known)}"
     raise SeccompError(f"no base set is named {name!r}: {remedy}")
+
+
+def remark(names: Iterable[str]) -> str:
+    """What a profile says of the base sets that are in it, also of those of which its traces have all calls."""
+    return f"{_REMARK}{', '.join(names)}."
+
+
+def needed(comments: Iterable[str]) -> frozenset[str]:
+    """The names of the calls that a profile needs for its base sets, as far as its comments tell of some that there are
+    in this version."""
+    told = [match[1].split(", ") for text in comments for match in re.finditer(rf"{_REMARK}([\w, -]+)\.", text)]
+    found = (bases().get(name) for names in told for name in names)
+    return frozenset(call for base in found if base is not None for call in base.reasons)
 
 
 @cache

@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pytest_seccomp.errors import SeccompError, TraceError
 from pytest_seccomp.linux import syscalls
 from pytest_seccomp.linux.architecture import ARCHITECTURES, native
 from pytest_seccomp.profile.architectures import COMPANIONS
 from pytest_seccomp.profile.document import read
+from pytest_seccomp.profile.edited import is_base_set, names_of
 from pytest_seccomp.profile.oci import from_profile
 from pytest_seccomp.profile.policy import Policy
 from pytest_seccomp.profile.selection import Host
@@ -70,6 +72,11 @@ class Allowed:
         """The calls that the file names as allowed on some machines, in order."""
         raise NotImplementedError
 
+    @property
+    def around(self) -> frozenset[str]:
+        """The names of calls that it has for base sets, which are made around the program: no test has to make them."""
+        return frozenset()
+
     def keys(self, machine: str) -> Iterator[int]:
         """The calls with a name that are allowed on a machine, as AUDIT_ARCH_* << 32 | number."""
         for audit_arch in {syscalls.audit_arch_of(arch) for arch in COMPANIONS[machine]}:
@@ -86,11 +93,13 @@ class Allowed:
         """The calls that the file has and none of the records is, as the file names them; for the machines of which
         there are records."""
         made = list(records)
+        around = self.around
         machines = sorted({machine_of(record.arch) for record in made})
         return [
             call.text
             for call in self.own(machines)
-            if not any(call.is_met_by(record.arch, record.syscall, record.name) for record in made)
+            if call.name not in around
+            and not any(call.is_met_by(record.arch, record.syscall, record.name) for record in made)
         ]
 
 
@@ -197,9 +206,7 @@ class AllowedByProfile(Allowed):
     @property
     def may_add_architectures(self) -> bool:
         """Whether they stand in a list, and not in docker's `archMap`, which says of each to which it belongs."""
-        document = read(self.path).value
-        profile = document["linux"]["seccomp"] if "ociVersion" in document else document
-        return not profile.get("archMap")
+        return not self._document.get("archMap")
 
     def own(self, machines: Iterable[str]) -> list[Wanted]:
         names: set[str] = set()
@@ -211,6 +218,17 @@ class AllowedByProfile(Allowed):
                     if arch is None and name is not None and (verdicts.always or verdicts.sometimes)
                 )
         return [Wanted(name, None, name, None) for name in sorted(names)]
+
+    @property
+    def around(self) -> frozenset[str]:
+        entries = self._document.get("syscalls") or ()
+        return frozenset(name for entry in entries if is_base_set(entry) for name in names_of(entry))
+
+    @property
+    def _document(self) -> dict[str, Any]:
+        document: dict[str, Any] = read(self.path).value
+        profile: dict[str, Any] = document["linux"]["seccomp"] if "ociVersion" in document else document
+        return profile
 
     def _on(self, machine: str) -> _Machine:
         if machine not in self._machines:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_seccomp.formats import bases
 from pytest_seccomp.gate.allowed import machine_of
 from pytest_seccomp.linux.architecture import I386
 from pytest_seccomp.profile.actions import ALLOW
 from pytest_seccomp.profile.architectures import PROFILE_NAMES
 from pytest_seccomp.profile.document import read
-from pytest_seccomp.profile.edited import is_base_set, is_prunable, names_of
+from pytest_seccomp.profile.edited import is_base_set, is_conditional, is_prunable, names_of
 from pytest_seccomp.profile.known import known_names
 from pytest_seccomp.profile.multiplexed import carrier
 from pytest_seccomp.profile.policy import Rule
@@ -41,7 +42,7 @@ class Names:
     prunable: list[str]
     """Allowed on every host, for what was called."""
     around: list[str]
-    """In base sets, which `pytest-seccomp generate` has added: the tests tell nothing of what is made around them."""
+    """For base sets, with which `pytest-seccomp generate` made it: tests tell nothing of what is made around them."""
     elsewhere: list[str]
     """In entries with docker's `includes` or `excludes`, of which traces of this host tell nothing."""
     machines: list[str]
@@ -56,10 +57,14 @@ class Names:
         allowing = [entry for entry in entries if entry.get("action") == "SCMP_ACT_ALLOW"]
         mapped = (entry["architecture"] for entry in profile.get("archMap") or ())
         architectures = [*(profile.get("architectures") or ()), *mapped]
+        comments = (entry["comment"] for entry in entries if isinstance(entry.get("comment"), str))
+        needed = bases.needed(comments)
+        prunable = _sorted(entry for entry in allowing if is_prunable(entry))
+        around = {*_sorted(entry for entry in allowing if is_base_set(entry)), *(needed.intersection(prunable))}
         return cls(
-            prunable=_sorted(entry for entry in allowing if is_prunable(entry)),
-            around=_sorted(entry for entry in allowing if is_base_set(entry)),
-            elsewhere=_sorted(entry for entry in allowing if not is_prunable(entry) and not is_base_set(entry)),
+            prunable=[name for name in prunable if name not in needed],
+            around=sorted(around),
+            elsewhere=_sorted(entry for entry in allowing if is_conditional(entry)),
             machines=sorted({machine_of(PROFILE_NAMES[name]) for name in architectures}),
         )
 

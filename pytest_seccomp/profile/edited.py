@@ -12,8 +12,9 @@ from typing import Any
 from pytest_seccomp.profile.spans import Span, spans
 
 ALLOW = "SCMP_ACT_ALLOW"
+BASE_SET = "Base set"
+"""How the comment of an entry begins, or goes on after a sentence, that is made of a base set; its name follows."""
 _INDENT = "  "
-_BASE_SET = "Base set "
 
 Edit = tuple[int, int, str]
 """Where something begins and ends in a text, and what takes its place."""
@@ -81,17 +82,18 @@ def names_of(entry: dict[str, Any]) -> list[str]:
 
 
 def is_prunable(entry: dict[str, Any]) -> bool:
-    """Whether an entry allows calls on every host, for what was called and not for what is around it."""
-    return entry.get("action") == ALLOW and not _is_conditional(entry) and not is_base_set(entry)
+    """Whether an entry allows calls, on every host, and those that traces have."""
+    return entry.get("action") == ALLOW and not is_conditional(entry) and not is_base_set(entry)
 
 
 def is_base_set(entry: dict[str, Any]) -> bool:
-    """Whether an entry has what is made around the program, as `pytest-seccomp generate` says of it."""
+    """Whether an entry allows what is called around a program and is in no trace of it, as its comment says."""
     comment = entry.get("comment")
-    return isinstance(comment, str) and comment.startswith(_BASE_SET)
+    return isinstance(comment, str) and re.search(rf"(?:^|\. ){BASE_SET} [\w-]+: ", comment) is not None
 
 
-def _is_conditional(entry: dict[str, Any]) -> bool:
+def is_conditional(entry: dict[str, Any]) -> bool:
+    """Whether it depends on the host if an entry holds."""
     return any(any((entry.get(name) or {}).values()) for name in ("includes", "excludes"))
 
 

@@ -91,6 +91,23 @@ def test_check_finds_nothing_outside(command: Command, trace: Trace, tmp_path: P
     assert "getpid" in result.out
 
 
+def test_prune_leaves_the_base_sets(command: Command, trace: Trace, tmp_path: Path) -> None:
+    """And of what traces have what base sets need as well: getpid is the only call of these that is not needed for
+    anything else, and read is one that crun makes."""
+    profile, path = tmp_path / "profile.json", trace()
+    command("generate", path, "--format=oci", "--bare", "--base=crun", "-o", profile)
+    before = json.loads(profile.read_text())
+    assert command("check", "--unused", path, profile).out.endswith("\n0 calls allowed and made by nobody\n")
+    other = tmp_path / "other.ndjson"
+    record = {"syscall": 257, "name": "openat", "count": 1, "arch": "x86_64", "tests": 1, "collection": 0}
+    other.write_text(json.dumps(record) + "\n")
+    result = json.loads(command("prune", profile, other, "--json").out)
+    assert result["removed"] == ["exit", "getpid"]
+    assert {"read", "execve", "capset"} <= {*result["not_judged"]}
+    traced, base = before["syscalls"]
+    assert json.loads(profile.read_text())["syscalls"] == [{**traced, "names": ["read"]}, base]
+
+
 @pytest.mark.needs("listener")
 def test_the_start_and_the_end_of_python(command: Command, trace: Trace) -> None:
     lines = command("generate", trace(), "--format=names", "--bare", "--base=python").out.splitlines()
@@ -150,7 +167,7 @@ def test_json(command: Command, trace: Trace, tmp_path: Path) -> None:
                 "calls": [{"syscall": 59, "name": "execve", "arch": "x86_64", "reason": "starts the program"}],
             },
         ],
-        "remarks": [],
+        "remarks": ["Base sets: exec."],
         "left_out": [],
     }
 
