@@ -62,7 +62,7 @@ def test_what_no_trace_has_goes(command: Command, profile: Path, trace: Path) ->
 
 def test_what_generate_has_added_around_the_program_stays(command: Command, trace: Path, tmp_path: Path) -> None:
     made, fewer = tmp_path / "made.json", tmp_path / "fewer.ndjson"
-    assert command("generate", trace, "--format=oci", "--base=runc", "-o", made).status == 0
+    assert command("generate", trace, "--format=oci", "--bare", "--base=exec", "-o", made).status == 0
     spool = write_spool(tmp_path / "fewer.spool", [spooled_test("t.py::a", [[X86_64, READ, {"call": 1}]])])
     write_trace(Destination.check(fewer), run(), [spool])
     before = json.loads(made.read_text())["syscalls"]
@@ -72,6 +72,17 @@ def test_what_generate_has_added_around_the_program_stays(command: Command, trac
     before[0]["names"].remove("openat")
     assert json.loads(made.read_text())["syscalls"] == before
     assert len(before) > 1
+
+
+def test_what_a_base_set_needs_stays_also_where_a_trace_had_it(command: Command, trace: Path, tmp_path: Path) -> None:
+    """runc closes what it has open, which takes openat and read: without them it would not start the program."""
+    made, other = tmp_path / "made.json", tmp_path / "other.ndjson"
+    assert command("generate", trace, "--format=oci", "-o", made).status == 0
+    before = made.read_text()
+    spool = write_spool(tmp_path / "other.spool", [spooled_test("t.py::a", [[X86_64, 39, {"call": 1}]])])
+    write_trace(Destination.check(other), run(), [spool])
+    assert f"{made}: 0 names removed, 0 kept" in command("prune", made, other).out
+    assert made.read_text() == before
 
 
 def test_parts_of_socketcall_stay_where_it_was_made(command: Command, profile: Path, tmp_path: Path) -> None:
