@@ -445,6 +445,8 @@ def test_without_privilege_the_capability_is_named() -> None:
     with open("/proc/sys/kernel/dmesg_restrict", "rb") as file:
         restricted = file.read().strip() == b"1"
     kmsg_says = "['CAP_SYSLOG']" if restricted else "opened"
+    if not os.path.exists("/dev/kmsg"):  # as in a container
+        kmsg_says = "[]"
     assert output(program).splitlines() == ["audit ['CAP_AUDIT_READ']", f"kmsg {kmsg_says}", str(restricted)]
 
 
