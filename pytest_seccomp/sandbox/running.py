@@ -57,6 +57,7 @@ def run(
     Raises what subprocess.run raises. What has not ended within `timeout` seconds is ended, with all that it has
     started. Errors that tell of the program's end have a note for each denial.
     """
+    __tracebackhide__ = True  # in pytest's reports the line of the test is of interest
     if input is not None:
         if others.get("stdin") is not None:
             raise ValueError("stdin and input arguments may not both be used.")

@@ -129,6 +129,11 @@ class Policing:
             report.longrepr = f"the policy of this test was not enforced to its end: {end}"
         return report
 
+    @property
+    def is_in_force(self) -> bool:
+        """Whether the test that runs, or has run last, is under a policy."""
+        return self._run.judging is not None
+
     def tell(self, denials: list[Denial], item: pytest.Item) -> bool:
         """Of the phase of a test that has just ended, denials by other policies than the test's; returns whether they
         are judged here."""

@@ -40,6 +40,7 @@ class Starter:
         **others: Any,
     ) -> dict[str, Any]:
         """Arguments for SandboxedPopen; `others` are those of subprocess. Raises SeccompError."""
+        __tracebackhide__ = True
         try:
             found = self._given(policy, allow, deny, action, capabilities, allow_incomplete)
             about = About(None if found is None else found.words, of_sandbox(expect_denied))
@@ -79,7 +80,7 @@ class Starter:
                 )
                 found = self._known[key]
                 for text in found.policy.warnings if found is not None else ():
-                    warnings.warn(text, PolicyWarning, stacklevel=5)
+                    warnings.warn(text, PolicyWarning, stacklevel=4)
             return self._known[key]
 
 
@@ -89,10 +90,12 @@ class Run(Starter):
 
     def __call__(self, *positional: Any, **named: Any) -> Completed:
         """Run a program to its end. All arguments that are not in `Starter.settings` are those of subprocess.run."""
+        __tracebackhide__ = True
         return run(*positional, **self.settings(**named))
 
     async def aio(self, *positional: Any, **named: Any) -> Completed:
         """The same in a coroutine, by a thread of the loop's executor. Where it is cancelled, the program is ended."""
+        __tracebackhide__ = True
         settings = self.settings(**named)
         started = _Started()
         loop = asyncio.get_running_loop()
@@ -112,6 +115,7 @@ class Popen(Starter):
 
     def __call__(self, *positional: Any, **named: Any) -> SandboxedPopen:
         """Start a program. All arguments that are not in `Starter.settings` are those of subprocess.Popen."""
+        __tracebackhide__ = True
         return SandboxedPopen(*positional, **self.settings(**named))
 
 

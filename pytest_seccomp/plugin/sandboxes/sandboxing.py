@@ -77,10 +77,13 @@ class Sandboxing:
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """What is done in here is no test's."""
+        """What is done in here is no test's, where that can be: the label is that of all threads, which are under the
+        policy of a test only with the test's."""
         recording = self._tracing
-        if recording is None or threading.current_thread() is not threading.main_thread():
-            yield  # the label is that of all threads
+        others: policing.Policing | None = self._config.pluginmanager.get_plugin(policing.NAME)
+        is_policed = others is not None and others.is_in_force
+        if recording is None or is_policed or threading.current_thread() is not threading.main_thread():
+            yield
             return
         label = recording.client.label
         recording.client.mark(labels.HARNESS)
