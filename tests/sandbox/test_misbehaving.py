@@ -49,6 +49,20 @@ os.read(0, 1)
 """
 
 
+# Up to 150 at once: root has no such limit, and so it takes another user
+BOMB = """
+import os, resource
+resource.setrlimit(resource.RLIMIT_NPROC, (150, 150))
+if os.getuid() == 0:
+    os.setuid(64123)
+print("running", flush=True)
+while True:
+    try:
+        os.fork()
+    except BlockingIOError:
+        pass
+"""
+
 HOST = "int(open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2].split()[1])"
 
 
@@ -99,7 +113,7 @@ def beside(sandboxes: Sandboxes) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("beside")
-@pytest.mark.parametrize("program", [HOPPING, BUSY], ids=["forks without end", "calls without end"])
+@pytest.mark.parametrize("program", [HOPPING, BOMB, BUSY], ids=["hops", "forks", "calls"])
 def test_what_never_ends_is_ended(box: Box, program: str) -> None:
     with box.start(program) as process:
         process.end()
