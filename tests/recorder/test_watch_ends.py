@@ -268,7 +268,7 @@ def test_who_keeps_watch_for_a_controller(spool: Path) -> None:
         made.wait()
         assert len(made.helpers()) == 2
         made.go_on()
-        assert made.finish(-9) == ["audit", "'' [] False"]
+        assert made.finish(-9) == ["audit", "'supervised' [] True"]  # that nobody asks for is nothing that is missing
         until("what was merged", lambda: spool.exists() and spool.read_text() == "merged\n")
         made.expect_nothing_left()
 
