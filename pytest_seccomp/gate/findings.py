@@ -29,9 +29,9 @@ class Finding:
     arch: str
     count: int
     pid: int | None
-    """The process that made the first of them; None where the backend does not know it."""
+    """The process that made the first of them; None where it is not known."""
     comm: str | None
-    """The name of its thread."""
+    """The name of its thread; without a pid that of the program in a sandbox that made it."""
     exe: str | None
     """The path of its executable; None where that is not known."""
 
@@ -42,8 +42,10 @@ class Finding:
 
     @property
     def process(self) -> str:
-        """Whose it is, in words: `curl[4711]`."""
-        return _NOT_KNOWN if self.pid is None else f"{printable(self.comm or '?')}[{self.pid}]"
+        """Whose it is, in words: `curl[4711]`, `curl in a sandbox`."""
+        if self.pid is None:
+            return _NOT_KNOWN if self.comm is None else f"{printable(self.comm)} in a sandbox"
+        return f"{printable(self.comm or '?')}[{self.pid}]"
 
     @property
     def record(self) -> Record:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_seccomp.errors import BackendError, RecorderError, SeccompError
+from pytest_seccomp.plugin import offered
 from pytest_seccomp.plugin.headroom import make_room
 from pytest_seccomp.plugin.outcome import Outcome
 from pytest_seccomp.recorder import client, labels, protocol
@@ -186,9 +187,11 @@ class Tracing:
     ) -> Generator[None, object, object]:
         if fixturedef.scope == "function":
             return (yield)
+        # Our own are no part of what is tested
+        enter = self._enter_harness if _is_ours(fixturedef) else self._enter_shared
         # Finalizers run from the last to the first: around whatever the fixture itself adds in between
         fixturedef.addfinalizer(self._leave_shared)
-        self._enter_shared()
+        enter()
         try:
             value = yield
             if fixturedef.argname == "tmp_path_factory" and isinstance(value, pytest.TempPathFactory):
@@ -197,7 +200,7 @@ class Tracing:
             return value
         finally:
             self._leave_shared()
-            fixturedef.addfinalizer(self._enter_shared)
+            fixturedef.addfinalizer(enter)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.nodeid == self._nodeid:
@@ -248,7 +251,17 @@ class Tracing:
         if label >= labels.FIRST_TEST:
             self._mark(self.base + labels.SHARED)
 
+    def _enter_harness(self) -> None:
+        label = self.client.label
+        self._outer.append(label)
+        if label >= labels.FIRST_TEST:
+            self._mark(labels.HARNESS)
+
     def _leave_shared(self) -> None:
         label = self._outer.pop()
         if label != self.client.label:
             self._mark(label)
+
+
+def _is_ours(fixturedef: pytest.FixtureDef[object]) -> bool:
+    return getattr(fixturedef.func, "__module__", None) == offered.__name__

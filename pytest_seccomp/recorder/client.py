@@ -200,7 +200,10 @@ class Client:
                 self._paused = paused
             self._ask()
             while self.alive:
-                data = self._calls.receive(self._descriptor)
+                try:
+                    data = self._calls.receive(self._descriptor)
+                except OSError:  # ECONNRESET: killed with a message in its socket that it had not read; EBADF: closed
+                    break
                 if not data:
                     break
                 for answer in self._decoder.feed(data):

@@ -43,6 +43,13 @@ class Outside:
         """A call that is not allowed was made under a label, for the first time."""
         self._callers.setdefault(label, {}).setdefault(call, whose)
 
+    def note_sandbox(self, label: int, argv: str, counts: Counts) -> None:
+        """Calls were made under a label by a program in a sandbox, whose arguments are JSON: pid 0 stands for it."""
+        allowed = self.allowed(label)
+        for call in counts if allowed is not None else ():
+            if allowed is not None and call not in allowed:
+                self.note(label, call, (0, argv.encode(), None))
+
     def take(self, labels: Iterable[int], counts_of: Callable[[int], Counts]) -> list[Found]:
         """Of some labels, what was counted outside the profile since this was asked last."""
         found: list[Found] = []

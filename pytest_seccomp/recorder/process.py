@@ -193,6 +193,7 @@ class Recorder:
                 return self._reply(("close", number, *ledger.close_block(block)))
             case ("sandbox", int(label), str(argv), str(policy), str(denied), bool(complete), dict(counts)):
                 ledger.sandbox(label, argv, policy, denied, complete, counts)
+                self.outside.note_sandbox(label, argv, counts)
             case ("collected",):
                 ledger.collected()
             case ("finish",):

@@ -214,6 +214,23 @@ def test_a_crash_is_no_pass(suite: Suite) -> None:
     assert "test_a.py::test_a did not finish" in finished.stdout
 
 
+def test_a_program_in_a_sandbox_is_its_tests(suite: Suite) -> None:
+    """And what starting sandboxes takes is nobody's."""
+    profiles.all_but(suite.folder / "profile.json", "getsid")
+    suite.write(
+        "test_a.py",
+        """
+        import sys
+
+        def test_a(seccomp_run):
+            assert seccomp_run([sys.executable, "-ISc", "import os; os.getsid(0)"]).returncode == 0
+        """,
+    )
+    finished = suite.run(OPTION, "--seccomp-trace=out.ndjson").expect(1)
+    assert re.search(r'\+ "getsid"  # test_a\.py::test_a, call, python\S* in a sandbox\n', finished.stdout)
+    assert finished.trace().test("test_a").phase("shared") == {}
+
+
 def test_a_session_that_is_killed_leaves_nothing(suite: Suite) -> None:
     """There is no trace to be written in its place."""
     profiles.all_but(suite.folder / "profile.json", "getsid")

@@ -333,3 +333,28 @@ def test_no_descriptor_left(tmp_path: Path, free: int) -> None:
     assert output(program, tmp_path / "spool", free) == (
         "no free file descriptor for the socket of the recorder: raise the limit (ulimit -n)\n"
     )
+
+
+class Killed:
+    """Marker calls of a recorder that is killed before it has read what was sent."""
+
+    def __init__(self, other_end: socket.socket) -> None:
+        self._other_end = other_end
+
+    def ask(self, _label: int) -> bool:
+        self._other_end.close()
+        return True
+
+    mark = ring = ask
+
+
+@pytest.mark.parametrize("backend", ["ebpf", "audit"])
+def test_a_recorder_that_is_killed_with_a_question_in_its_socket(backend: str) -> None:
+    """The kernel says ECONNRESET to whoever waits for the answer."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection = Client(ours, 4711, backend)
+        connection._marks = Killed(theirs)
+        with pytest.raises(RecorderError, match="the recorder died"):
+            connection.request("outside", ())
+        assert not connection.alive
