@@ -49,6 +49,7 @@ class SandboxedPopen(subprocess.Popen[Any]):
         about: object = None,
         **others: Any,
     ) -> None:
+        __tracebackhide__ = True  # in pytest's reports the line of the test is of interest
         self._sandboxes = sandboxes
         self._code, self._recorded = sandboxes.policy_filter(policy, record)
         self.sandbox: Sandbox
@@ -93,6 +94,7 @@ class SandboxedPopen(subprocess.Popen[Any]):
             self.sandbox.signal(sig)
 
     def _execute_child(self, *positional: Any, **named: Any) -> None:
+        __tracebackhide__ = True
         given = _SIGNATURE.bind(self, *positional, **named).arguments
         if given["preexec_fn"] is not None:
             raise ValueError("preexec_fn is not supported in a sandbox: nothing runs before the program")
@@ -227,6 +229,7 @@ def _inheritable() -> list[int]:
 
 
 def _raise(failure: protocol.Message, executable: Any, cwd: Any) -> NoReturn:
+    __tracebackhide__ = True
     _, code, where = failure
     assert isinstance(code, int)
     named = {"exec": executable, "cwd": cwd}.get(str(where))

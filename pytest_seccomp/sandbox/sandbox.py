@@ -56,6 +56,7 @@ class Sandbox:
     def start(self, request: Request, descriptors: list[int]) -> protocol.Message | None:
         """Have the program started, and wait until it runs. None where it does, else the message ("failed", errno,
         where) in the words of `request`. Raises SandboxError, and OSError for a descriptor that is none."""
+        __tracebackhide__ = True  # in pytest's reports the line of the test is of interest
         try:
             self._requests.send(request.message(), descriptors)
         except (BrokenPipeError, ConnectionResetError):
