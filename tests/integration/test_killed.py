@@ -131,6 +131,35 @@ def test_before_the_first_test(waiting: Suite) -> None:
     assert [(waiting.folder / name).read_bytes() for name in ("out.ndjson", "out.tests.ndjson")] == before
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param([], id="alone"),
+        pytest.param(["-n2"], id="xdist"),
+        pytest.param(["--seccomp-backend=ebpf"], id="ebpf", marks=pytest.mark.needs("bpf")),
+    ],
+)
+def test_while_the_recorder_checks_itself(suite: Suite, options: list[str]) -> None:
+    """Which then has nobody to tell that it is ready, and still a directory to remove."""
+    suite.write("test_one.py", "def test_one():\n    pass\n")
+    suite.write(
+        "killer.py",
+        """
+        import os, signal
+        from pytest_seccomp.recorder import starting
+
+        def kill(*_):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        starting.wait_until_ready = kill
+        """,
+    )
+    with traced(suite, *options, plugins=["xdist", "killer"]) as run:
+        run.finish(-signal.SIGKILL)
+        run.expect_nothing_left()
+    assert not (suite.folder / "out.ndjson").exists()
+
+
 @pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
 def test_by_ctrl_c(waiting: Suite, options: tuple[str, ...]) -> None:
     with traced(waiting, *options, plugins=["xdist"]) as run:

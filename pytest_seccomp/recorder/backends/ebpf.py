@@ -125,7 +125,10 @@ def record(host: Recorder, checked: CheckedTracer) -> None:
     host.control.setblocking(False)
     # pytest waits for it every few tests, on a busy machine for as long as others have the processors
     run_as_soon_as_woken()
-    host.ready()
+    try:
+        host.ready()
+    except OSError:
+        pass  # pytest has ended, which is seen
     if tracer is not checked.tracer:
         checked.close()  # which may wait until no processor is in one of its programs any more
     recording.run()
