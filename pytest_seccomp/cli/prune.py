@@ -40,9 +40,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry it out."""
-    from pytest_seccomp.gate.allowed import AllowedByProfile, is_trace, machine_of
+    from pytest_seccomp.gate.allowed import AllowedByProfile, is_trace
     from pytest_seccomp.gate.pruning import Names, Needed
     from pytest_seccomp.gate.updating import Target
+    from pytest_seccomp.profile.architectures import machine_of
 
     path: Path = arguments.profile
     if is_trace(path):

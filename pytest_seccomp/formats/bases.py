@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 
 from pytest_seccomp.errors import SeccompError
-from pytest_seccomp.formats.profile import Allowed, Part, machine_of
+from pytest_seccomp.formats.profile import Allowed, Part
 from pytest_seccomp.linux import syscalls
 from pytest_seccomp.linux.architecture import X32, X32_BIT
+from pytest_seccomp.profile.architectures import machine_of
 from pytest_seccomp.profile.edited import BASE_SET
 
 END = "end"

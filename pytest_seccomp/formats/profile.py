@@ -4,14 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from pytest_seccomp.profile.actions import Action
-from pytest_seccomp.profile.architectures import COMPANIONS
-
-_MACHINES = {companion: machine for machine, all_of_it in COMPANIONS.items() for companion in all_of_it}
-
-
-def machine_of(arch: str) -> str:
-    """The architecture of the machine on which calls of an architecture are made: x86_64 for i386."""
-    return _MACHINES.get(arch, arch)
+from pytest_seccomp.profile.architectures import machine_of
 
 
 @dataclass(slots=True, frozen=True)

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pytest_seccomp.gate.allowed import Allowed, AllowedByProfile, machine_of
-from pytest_seccomp.profile.architectures import PROFILE_NAMES
+from pytest_seccomp.gate.allowed import Allowed, AllowedByProfile
+from pytest_seccomp.profile.architectures import PROFILE_NAMES, machine_of
 from pytest_seccomp.trace.records import Record
 
 ARCHITECTURES = {ours: name for name, ours in PROFILE_NAMES.items()}

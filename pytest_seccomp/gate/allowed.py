@@ -14,7 +14,7 @@ from typing import Any
 from pytest_seccomp.errors import SeccompError, TraceError
 from pytest_seccomp.linux import syscalls
 from pytest_seccomp.linux.architecture import ARCHITECTURES, native
-from pytest_seccomp.profile.architectures import COMPANIONS
+from pytest_seccomp.profile.architectures import COMPANIONS, machine_of
 from pytest_seccomp.profile.document import read
 from pytest_seccomp.profile.edited import is_base_set, names_of
 from pytest_seccomp.profile.oci import from_profile
@@ -33,14 +33,8 @@ CAPABILITIES = frozenset({
 """Those that docker gives a container of which nothing else was said (moby, oci/caps/defaults.go): what an entry with
 `includes` or `excludes` is judged by."""
 
-_MACHINES = {companion: machine for machine, companions in COMPANIONS.items() for companion in companions}
 _ARCHITECTURES = {architecture.name: architecture for architecture in ARCHITECTURES}
 _LETS_PASS = frozenset({"allow", "log"})
-
-
-def machine_of(arch: str) -> str:
-    """The architecture of the machine on which calls of an architecture are made: x86_64 for i386."""
-    return _MACHINES.get(arch, arch)
 
 
 class Allowed:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_seccomp.formats import bases
-from pytest_seccomp.gate.allowed import machine_of
 from pytest_seccomp.linux.architecture import I386
 from pytest_seccomp.profile.actions import ALLOW
-from pytest_seccomp.profile.architectures import PROFILE_NAMES
+from pytest_seccomp.profile.architectures import PROFILE_NAMES, machine_of
 from pytest_seccomp.profile.document import read
 from pytest_seccomp.profile.edited import is_base_set, is_conditional, is_prunable, names_of
 from pytest_seccomp.profile.known import known_names

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from pytest_seccomp.errors import SeccompError, TraceError
 from pytest_seccomp.gate.additions import ARCHITECTURES, Additions, additions
-from pytest_seccomp.gate.allowed import Allowed, AllowedByProfile, machine_of
+from pytest_seccomp.gate.allowed import Allowed, AllowedByProfile
 from pytest_seccomp.gate.pruning import Names
 from pytest_seccomp.profile import edited
+from pytest_seccomp.profile.architectures import machine_of
 from pytest_seccomp.trace.destination import Destination
 from pytest_seccomp.trace.lock import locked
 from pytest_seccomp.trace.place import Place, check_writable, lock_of

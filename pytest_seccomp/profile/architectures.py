@@ -10,6 +10,8 @@ COMPANIONS = {
 }
 """Whose calls can come on a machine, by its own architecture: that one, and what its kernel may be built to run."""
 
+_MACHINES = {companion: machine for machine, companions in COMPANIONS.items() for companion in companions}
+
 NARROW = frozenset({"i386", "x32", "arm"})
 """Whose arguments have 32 bits. Those of x32 come in whole registers: libseccomp compares their lower half alone, and
 so do we."""
@@ -51,3 +53,9 @@ OTHER_DOCKER_NAMES = frozenset({
 })  # fmt: skip
 """Names in `includes` and `excludes` that are right, and never those of a machine that runs us: docker compares with
 the machine alone, so that its `x32` and `x86` never meet."""
+
+
+def machine_of(arch: str) -> str:
+    """The architecture of the machine on which calls of an architecture are made: x86_64 for i386; that one itself
+    where nobody knows."""
+    return _MACHINES.get(arch, arch)

@@ -18,6 +18,7 @@ from pytest_seccomp.plugin.reporting import say
 from pytest_seccomp.plugin.tracing import Tracing
 from pytest_seccomp.recorder import labels
 from pytest_seccomp.trace.counts import PHASES
+from pytest_seccomp.trace.table import printable
 
 if TYPE_CHECKING:
     from pytest_seccomp.recorder.outside import Found
@@ -35,7 +36,7 @@ def start_judging(
     """Have tests of this process fail for calls that are not allowed; None where these are to be added."""
     if allowed is None or options.updates:
         return None
-    judging = Judging(tracing, allowed, options.shown, collection=options.collection)
+    judging = Judging(tracing, allowed, printable(options.shown), collection=options.collection)
     config.pluginmanager.register(judging, "seccomp-profile")
     return judging
 
