@@ -26,7 +26,7 @@ MARKER_OPTION = 0x7FFFFFFF
 COOKIE_ARGUMENT = 4
 """Index of the argument that carries the cookie; sendmsg, recvmsg and an unknown prctl ignore it."""
 
-_OPERATIONS = 64
+_OPERATIONS = 128
 """So many are known beforehand: more than any backend has."""
 
 _SCM_RIGHTS_LENGTH = 20

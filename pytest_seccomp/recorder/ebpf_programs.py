@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pytest_seccomp.linux.architecture import NativeArchitecture
     from pytest_seccomp.linux.bpf_registers import EntryLayout
 
-RING = 8
+RING = 16
 """How many tests have banks at a time: so many may begin before the first of them has been read."""
 
 BANKS = FIRST_TEST + RING * len(PHASES)

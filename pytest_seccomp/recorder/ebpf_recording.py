@@ -6,6 +6,7 @@ Nobody waits for it but for every RING tests. It is told when a test has ended, 
 from __future__ import annotations
 
 import select
+import time
 
 from pytest_seccomp.linux.process import run_as_soon_as_woken
 from pytest_seccomp.recorder import labels
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from pytest_seccomp.recorder.process import Recorder
 
 _END_MS = 1000
+
+_REST_SECONDS = 0.001
+_NO_REST_IN_THE_LAST = 4
+"""Tests of a ring: when those have ended, pytest waits."""
+_NO_QUESTIONS = ("begin", "end")
+"""What pytest says while it goes on."""
 
 _FINISH: protocol.Message = ("finish",)
 _MERGED: protocol.Message = ("merged",)
@@ -34,6 +41,9 @@ class Recording:
         self._missed_before = self._missed = tracer.missed_runs()
         self._test: int | None = None
         self._unseen = False
+        self._turn = RING
+        """Of the test that began last, in the ring."""
+        self._may_rest = False
         self._until_marked: list[protocol.Message] = []
         """What is done when pytest says how many markers it has made: then it expects nothing more of this process."""
 
@@ -48,6 +58,9 @@ class Recording:
         while not host.target.gone():
             poll.poll(host.target.wait_ms())
             self._read_messages()
+            if self._may_rest and not host.closed:
+                # To wake this process costs pytest more than to send a message: let those of some tests gather
+                time.sleep(_REST_SECONDS)
             if host.closed and listening:
                 listening = False
                 poll.unregister(host.control)
@@ -70,11 +83,13 @@ class Recording:
     def _read_messages(self) -> None:
         if self._host.closed:
             return
-        for message in self._host.receive():
+        messages = self._host.receive()
+        for message in messages:
             try:
                 self._handle(message)
             except OSError:
                 pass  # pytest has ended, and does not wait for the answer
+        self._may_rest = self._turn < RING - _NO_REST_IN_THE_LAST and all(m[0] in _NO_QUESTIONS for m in messages)
 
     def _handle(self, message: protocol.Message) -> None:
         match message:
@@ -85,6 +100,7 @@ class Recording:
             case ("begin", int(base), *_):
                 self._take_test()
                 self._test = base
+                self._turn = (base - labels.FIRST_TEST) // len(labels.PHASES) % RING
                 self._host.handle(message)
             case ("end", *_):
                 self._take_test()

@@ -9,6 +9,7 @@ import sys
 
 import i386
 import pytest
+from mechanisms import missing
 from running import Run, traced, until
 from traced import Phases, Suite, Trace, without_futex
 
@@ -16,15 +17,16 @@ from pytest_seccomp.linux import bpf
 
 pytestmark = [pytest.mark.needs("bpf"), pytest.mark.needs("listener")]
 
-EBPF, NOTIFY = "--seccomp-backend=ebpf", "--seccomp-backend=notify"
+EBPF, NOTIFY, AUDIT = (f"--seccomp-backend={name}" for name in ("ebpf", "notify", "audit"))
 
 
-def both(suite: Suite, *arguments: str, workers: int = 0) -> Trace:
-    """The trace under `ebpf`, of a suite for which `notify` has the same counts for each test."""
+def alike(suite: Suite, *arguments: str, workers: int = 0) -> Trace:
+    """The trace under `ebpf`, of a suite for which `notify` and `audit` have the same counts for each test."""
     command = ["-n", str(workers), *arguments]
-    notify, ebpf = (suite.trace(backend, *command, plugins=["xdist"]) for backend in (NOTIFY, EBPF))
+    ebpf = suite.trace(EBPF, *command, plugins=["xdist"])
     assert (ebpf.run["backend"], ebpf.complete, ebpf.run["lost"]) == ("ebpf", True, 0)
-    assert counted(ebpf) == counted(notify)
+    for other in (NOTIFY, AUDIT) if missing("audit") is None else (NOTIFY,):
+        assert counted(ebpf) == counted(suite.trace(other, *command, plugins=["xdist"])), other
     return ebpf
 
 
@@ -72,7 +74,7 @@ def test_loops_and_processes(suite: Suite) -> None:
             loop(7)
         """,
     )
-    trace = both(suite)
+    trace = alike(suite)
     assert [trace.test(f"test_loop[{number}]").phases for number in range(3)] == [
         {},
         {"call": {"getppid": 1}},
@@ -144,7 +146,7 @@ def test_clone3_and_vfork(suite: Suite) -> None:
                 subprocess.run(["/bin/true"], check=True)
         """,
     )
-    trace = both(suite)
+    trace = alike(suite)
     assert trace.test("test_clone3").phase("call")["clone3"] == 1
     assert trace.test("test_clone3").phase("call")["getppid"] == 1000
     assert trace.test("test_vfork").phase("call")["execve"] == 20
@@ -171,7 +173,7 @@ def test_calls_of_32_bits(suite: Suite) -> None:
             subprocess.run([{str(program)!r}], check=True)
         """,
     )
-    trace = both(suite)
+    trace = alike(suite)
     assert trace.test("test_int80").phases == {"call": {"i386:getpid": 1000, "getpid": 1000}}
     made = trace.test("test_program").phase("call")
     assert {call: count for call, count in made.items() if call.startswith("i386:")} == {
@@ -198,7 +200,7 @@ def test_numbers_that_nobody_knows(suite: Suite) -> None:
                     libc.syscall(ctypes.c_long(number))
         """,
     )
-    trace = both(suite)
+    trace = alike(suite)
     calls = ["507", "508", "511", "512", "5000", str(0x3FFFFFFF), "-1", "-5000"]
     if platform.machine() == "x86_64":
         calls.append("x32:getppid")
@@ -220,9 +222,7 @@ def test_two_thousand_short_lived_processes(suite: Suite) -> None:
             subprocess.run([sys.executable, "-I", "-S", "-c", PROGRAM], check=True)
         """,
     )
-    trace = suite.trace(EBPF)
-    assert trace.complete
-    made = trace.test("test_processes").phase("call")
+    made = alike(suite).test("test_processes").phase("call")
     assert (made["getppid"], made["exit_group"], made["wait4"]) == (2000, 2001, 2001)
 
 
@@ -244,7 +244,7 @@ def test_four_workers(suite: Suite) -> None:
             os.wait()
         """,
     )
-    trace = both(suite, workers=4)
+    trace = alike(suite, workers=4)
     assert {line.worker for line in trace.tests} <= {"gw0", "gw1", "gw2", "gw3"}
     for number in range(60):
         made = trace.test(f"test_worker[{number}]").phase("call")
@@ -396,6 +396,14 @@ def links_of(run: Run) -> list[int]:
     return list(links)
 
 
+def shared_by(run: Run) -> list[int] | None:
+    """The same, None as long as there is nothing."""
+    try:
+        return links_of(run)
+    except (OSError, ValueError, EOFError):
+        return None
+
+
 def is_attached(link: int) -> bool:
     try:
         os.close(bpf.link_of_id(link))
@@ -424,18 +432,23 @@ def test_a_killed_recorder(suite: Suite, options: tuple[str, ...]) -> None:
     assert "test_endless.py::test_after" not in trace.outcomes
 
 
-def test_a_killed_pytest(suite: Suite) -> None:
+@pytest.mark.parametrize("options", [(), ("-n1",)], ids=["one process", "xdist"])
+def test_a_killed_pytest(suite: Suite, options: tuple[str, ...]) -> None:
+    """Also the controller of a worker, which goes on to the end of its test."""
     suite.write("test_endless.py", ENDLESS)
-    with traced(suite, EBPF) as run:
+    with traced(suite, EBPF, *options, plugins=["xdist"]) as run:
         run.wait_for("busy")
         links = links_of(run)
+        assert all(map(is_attached, links))
         run.kill()
+        if options:
+            (suite.folder / "go").touch()
         trace = run.salvaged()
     until("the end of the programs", lambda: not any(map(is_attached, links)))
     assert not trace.complete
-    assert trace.test("test_before").own == {"call": {"getppid": 100}}
-    busy = trace.test("test_busy")
-    assert (busy.outcome, busy.phase("call")["getppid"]) == (None, 10)
+    assert without_futex(trace.test("test_before").own) == {"call": {"getppid": 100}}
+    assert trace.test("test_busy").phase("call")["getppid"] == 10
+    assert options or trace.test("test_busy").outcome is None
 
 
 def test_a_killed_worker(suite: Suite) -> None:
@@ -449,10 +462,15 @@ def test_a_killed_worker(suite: Suite) -> None:
             for _ in range(100 + number):
                 os.getppid()
             if number == 7:
-                os._exit(1)
+                os.kill(os.getpid(), 9)
         """,
     )
-    trace = suite.trace(EBPF, "-n2", plugins=["xdist"], status=1)
+    with traced(suite, EBPF, "-n2", plugins=["xdist"]) as run:
+        links = until("what is attached", lambda: shared_by(run))
+        trace = run.trace(status=1)
+        run.expect_nothing_left()
+    assert links is not None
+    until("the end of the programs", lambda: not any(map(is_attached, links)))
     assert not trace.complete
     for number in range(20):
         line = trace.test(f"test_number[{number}]")
