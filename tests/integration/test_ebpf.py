@@ -215,8 +215,7 @@ def test_two_thousand_short_lived_processes(suite: Suite) -> None:
         """
         import subprocess, sys
 
-        # A small process, of which copies are soon made
-        PROGRAM = "import os" + 2000 * "\\nif not os.fork(): os.getppid(); os._exit(0)\\nos.wait()"
+        PROGRAM = "import os\\nfor _ in range(2000):\\n if not os.fork(): os.getppid(); os._exit(0)\\n os.wait()"
 
         def test_processes():
             subprocess.run([sys.executable, "-I", "-S", "-c", PROGRAM], check=True)
