@@ -1,16 +1,18 @@
 """The policy that a user gives a program: a profile, in a file or as an object, a trace, or names."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 from pytest_seccomp.errors import SeccompError
+from pytest_seccomp.linux.architecture import Architecture
 from pytest_seccomp.profile import names, oci, traced
 from pytest_seccomp.profile.actions import Action
 from pytest_seccomp.profile.document import Node
+from pytest_seccomp.profile.in_process import InProcess, together
 from pytest_seccomp.profile.policy import Policy
 from pytest_seccomp.profile.selection import Host
 from pytest_seccomp.trace.paths import irregular
@@ -69,6 +71,13 @@ def given(
         return Given(made, _with(action, f"what the trace {path} has made"))
     _refuse_action(action)
     return Given(oci.from_profile(path, host), str(path))
+
+
+def also_under(found: Given | None, others: Sequence[InProcess], machine: Architecture) -> Given:
+    """A policy, or none, together with those of a test: what one of them denies is denied."""
+    made = [one.policy(machine) for one in others]
+    policy = together(made if found is None else [found.policy, *made])
+    return Given(policy, " and ".join([*([] if found is None else [found.words]), *map(str, others)]))
 
 
 def names_in(value: object, argument: str) -> tuple[str, ...]:

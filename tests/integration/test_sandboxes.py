@@ -197,10 +197,24 @@ def test_a_sandbox_and_the_policy_of_a_test_have_one_verdict(suite: Suite) -> No
         @pytest.mark.seccomp(deny=["bind"])
         def test_unexpected(seccomp_run):
             seccomp_run([sys.executable, "-c", ASK], deny=["@internet"])
+
+        @pytest.mark.seccomp_expect_denied("socket", strict=True)
+        @pytest.mark.seccomp(deny=["@internet"])
+        @pytest.mark.parametrize("named", [{{}}, {{"deny": ["bind"]}}])
+        def test_the_policy_of_a_test_holds_for_what_it_starts(seccomp_run, named):
+            result = seccomp_run([sys.executable, "-c", ASK], **named, capture_output=True, text=True)
+            assert result.stdout == "Operation not permitted\\n"
+            assert result.denied[0].name == "socket"
+            if not named:
+                assert result.syscalls["execve"] == 1
+
+        def test_the_next_one_is_free(seccomp_run):
+            assert seccomp_run([sys.executable, "-c", ASK], capture_output=True).stdout == b""
         """,
     )
     finished = suite.run("-rA").expect(1)
     assert "PASSED test_both.py::test_strict" in finished.stdout
+    assert "1 failed, 4 passed" in finished.stdout
     assert "FAILED test_both.py::test_unexpected" in finished.stdout
     assert "\nseccomp denied socket to python (errno:EPERM)\n" in finished.stdout
 

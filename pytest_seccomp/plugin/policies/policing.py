@@ -134,6 +134,15 @@ class Policing:
         """Whether the test that runs, or has run last, is under a policy."""
         return self._run.judging is not None
 
+    @property
+    def now(self) -> tuple[InProcess, ...]:
+        """The policies under which the test is at this moment."""
+        run, tracing = self._run, self._tracing
+        if tracing is None:
+            return ()
+        numbers = run.put.get(tracing.client.label - tracing.base, ())
+        return tuple(marked.policy for marked in run.marked if self._numbers.get(marked.policy) in numbers)
+
     def tell(self, denials: list[Denial], item: pytest.Item) -> bool:
         """Of the phase of a test that has just ended, denials by other policies than the test's; returns whether they
         are judged here."""

@@ -11,9 +11,11 @@ from typing import Any
 
 from pytest_seccomp.errors import PolicyWarning, SeccompError
 from pytest_seccomp.gate.expectations import of_sandbox
+from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.plugin.sandboxes.here import here
 from pytest_seccomp.plugin.sandboxes.sandboxing import About, Sandboxing
-from pytest_seccomp.profile.given import Given, Source, given
+from pytest_seccomp.profile.given import Given, Source, also_under, given
+from pytest_seccomp.profile.in_process import InProcess
 from pytest_seccomp.sandbox.popen import SandboxedPopen
 from pytest_seccomp.sandbox.running import Completed, run
 
@@ -43,6 +45,10 @@ class Starter:
         __tracebackhide__ = True
         try:
             found = self._given(policy, allow, deny, action, capabilities, allow_incomplete)
+            policies = self._sandboxing.policies_of_the_test
+            if policies:
+                record = True if found is None and record is None else record
+                found = self._also_under(found, policies)
             about = About(None if found is None else found.words, of_sandbox(expect_denied))
         except SeccompError as error:
             raise type(error)(f"{self._called}: {error}") from None
@@ -82,6 +88,14 @@ class Starter:
                 for text in found.policy.warnings if found is not None else ():
                     warnings.warn(text, PolicyWarning, stacklevel=4)
             return self._known[key]
+
+    def _also_under(self, found: Given | None, policies: tuple[InProcess, ...]) -> Given:
+        """A policy and those of the test."""
+        key = repr((None if found is None else id(found), policies))
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = also_under(found, policies, native())
+        return known
 
 
 class Run(Starter):

@@ -18,6 +18,7 @@ from pytest_seccomp.plugin.policies import policing
 from pytest_seccomp.plugin.policies.rules import Rules
 from pytest_seccomp.plugin.tracing import Tracing
 from pytest_seccomp.plugin.unfiltered import ASKED, spawn
+from pytest_seccomp.profile.in_process import InProcess
 from pytest_seccomp.recorder import labels
 from pytest_seccomp.recorder.settings import own_cookie
 from pytest_seccomp.sandbox.sandbox import Sandbox
@@ -74,6 +75,12 @@ class Sandboxing:
             yield sandboxing
         finally:
             sandboxing.sandboxes.close()
+
+    @property
+    def policies_of_the_test(self) -> tuple[InProcess, ...]:
+        """Those that hold at this moment, for what the test starts as well."""
+        others: policing.Policing | None = self._config.pluginmanager.get_plugin(policing.NAME)
+        return () if others is None else others.now
 
     @contextmanager
     def apart(self) -> Iterator[None]:
