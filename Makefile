@@ -61,7 +61,7 @@ docs: ## build the documentation into site/; a warning is an error
 
 bench: ## measure the cost of tracing, beside other tracers
 	@$(ENVIRONMENT) $(VENV) --group test --wheel
-	$(BIN)/python benchmarks $(ARGS)
+	$(BIN)/python benchmarks --json build/benchmarks.json --plots build/benchmarks $(ARGS)
 
 fuzz: ## look for texts that the parser of audit records misreads: an hour with ARGS=-max_total_time=3600
 	@$(ENVIRONMENT) $(VENV)-fuzz --group fuzz --wheel

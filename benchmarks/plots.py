@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rounds import PLAIN, Measurement, Row, Spread, digits
 
-_WIDTH, _NAMES, _VALUES = 760, 190, 230
+_WIDTH, _NAMES, _VALUES = 780, 215, 200
 _BAR, _GAP, _TOP = 16, 10, 44
 _OURS = ("ebpf", "notify", "audit", "kmsg")
 
