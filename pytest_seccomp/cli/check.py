@@ -78,7 +78,7 @@ class _Check:
     def lines(self, width: int | None) -> Iterator[str]:
         """For people."""
         yield from self.loaded.heading()
-        yield from (f"warning: {self.allowed.path}: {warning}" for warning in self.allowed.warnings)
+        yield from (f"warning: {warning}" for warning in self.allowed.warnings)
         yield ""
         if self.outside:
             yield f"{plural(len(self.outside), 'call')} outside {self.allowed.path}"

@@ -2,6 +2,9 @@
 outside it, and which of its own nobody made.
 
 A trace has no arguments. So a call that a profile allows under conditions on its arguments is allowed here as a whole.
+
+A profile whose default only logs is one that is being tried out: what it logs is what it does not have yet. So it is
+judged by what it names. One whose default allows names what it denies, and is judged by that.
 """
 
 import os
@@ -14,6 +17,7 @@ from typing import Any
 from pytest_seccomp.errors import SeccompError, TraceError
 from pytest_seccomp.linux import syscalls
 from pytest_seccomp.linux.architecture import ARCHITECTURES, native
+from pytest_seccomp.profile.actions import ALLOW
 from pytest_seccomp.profile.architectures import COMPANIONS, machine_of
 from pytest_seccomp.profile.document import read
 from pytest_seccomp.profile.edited import is_base_set, names_of
@@ -51,7 +55,7 @@ class Allowed:
 
     @property
     def warnings(self) -> list[str]:
-        """What the file says and is not done, or may be meant otherwise."""
+        """What the file says and is not done, or may be meant otherwise; each with the file."""
         return []
 
     def allows(self, arch: str, number: int, name: str | None) -> bool:
@@ -135,7 +139,7 @@ class _Verdicts:
     sometimes: bool = False
     """Whether one with conditions lets it pass."""
     denied: bool = False
-    """Whether a rule denies it, with conditions or without."""
+    """Whether a rule denies it, with conditions or without, be it the default that it says again."""
 
 
 @dataclass(slots=True)
@@ -150,11 +154,13 @@ class _Machine:
         for rule in self.policy.rules:
             found = self.by_call.setdefault((rule.call.arch, rule.call.name), _Verdicts())
             passes = rule.action.name in _LETS_PASS
-            found.denied = found.denied or not passes
             if rule.conditions:
                 found.sometimes = found.sometimes or passes
             else:
                 found.always = passes and found.always is not False
+        for rule in [*self.policy.rules, *self.policy.without_effect]:
+            if rule.action.name not in _LETS_PASS:
+                self.by_call.setdefault((rule.call.arch, rule.call.name), _Verdicts()).denied = True
 
     def verdicts(self, arch: str, name: str | None) -> list[_Verdicts]:
         """Those that are about a call."""
@@ -173,7 +179,10 @@ class AllowedByProfile(Allowed):
 
     @property
     def warnings(self) -> list[str]:
-        return self._here.policy.warnings
+        policy = self._here.policy
+        if policy.default.name != ALLOW.name:
+            return policy.warnings
+        return [f"{self.path}: defaultAction: it allows all calls that it does not name", *policy.warnings]
 
     def allows(self, arch: str, number: int, name: str | None) -> bool:
         machine = machine_of(arch)
@@ -186,7 +195,7 @@ class AllowedByProfile(Allowed):
         settled = [verdicts.always for verdicts in found if verdicts.always is not None]
         if settled:
             return all(settled)
-        return on.policy.default.name in _LETS_PASS or any(verdicts.sometimes for verdicts in found)
+        return on.policy.default.name == ALLOW.name or any(verdicts.sometimes for verdicts in found)
 
     def denies_by_name(self, arch: str, name: str) -> bool:
         machine = machine_of(arch)

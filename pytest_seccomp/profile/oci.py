@@ -87,7 +87,8 @@ def from_document(document: Node, host: Host) -> Policy:
     warnings += map(document.said, contradictions)
     # runc: what the profile cannot have known is answered as by a kernel that does not know it
     newer = None if default.name in _LENIENT else Action("errno", errno.ENOSYS)
-    return Policy(default, holding, architectures, _FOREIGN, newer, [rule.call for rule in rules], warnings)
+    named, idle = [rule.call for rule in rules], [rule for rule in rules if rule.action == default]
+    return Policy(default, holding, architectures, _FOREIGN, newer, named, warnings, idle)
 
 
 def _architectures(document: Node, members: Mapping[str, Node], host: Host, warnings: list[str]) -> tuple[str, ...]:

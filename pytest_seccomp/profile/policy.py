@@ -38,6 +38,8 @@ class Policy:
     """Calls that are not newer than the policy, although no rule may be about them."""
     warnings: list[str] = field(default_factory=list)
     """What its source says and it does not do, or may not mean: a line for each, that names it."""
+    without_effect: list[Rule] = field(default_factory=list)
+    """Those of its source that change nothing, such as one with the default action."""
 
 
 def numbers(call: Wanted, arch: str) -> Iterator[int]:

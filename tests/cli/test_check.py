@@ -62,6 +62,12 @@ def test_json(command: Command, trace: Trace, profile: ProfileOf) -> None:
     assert (members["outside"], members["unused"]) == ([], [])
 
 
+def test_a_warning_names_the_file_once(command: Command, trace: Trace, profile: ProfileOf) -> None:
+    allowed = profile("read", "exit", "getpid", "no_such_call")
+    (warning,) = [line for line in command("check", trace(), allowed).out.splitlines() if line.startswith("warning: ")]
+    assert warning.startswith(f"warning: {allowed}: syscalls[0].names[3]: no system call is named")
+
+
 def test_a_trace_is_a_profile_too(command: Command, trace: Trace) -> None:
     assert command("check", trace(), trace("other")).status == 0
 

@@ -71,6 +71,29 @@ def test_a_call_that_is_only_logged_is_inside(tmp_path: Path) -> None:
     assert trapped.outside([record("read")]) == [record("read")]
 
 
+def test_a_default_that_only_logs_accepts_nothing_and_one_that_allows_says_so(tmp_path: Path) -> None:
+    entries = [{"names": ["read"], "action": ALLOW}, {"names": ["bpf"], "action": "SCMP_ACT_ERRNO"}]
+    made = [record("read"), record("bpf"), record("connect"), record("", number=4000)]
+    entry = {"names": ["connect"], "action": "SCMP_ACT_LOG"}
+    logging = profile(tmp_path, *entries, entry, defaultAction="SCMP_ACT_LOG")
+    assert [one.syscall for one in logging.outside(made)] == [321, 42, 4000]
+    assert not logging.denies_by_name("x86_64", "connect")
+    assert not any("does not name" in warning for warning in logging.warnings)
+    allowing = profile(tmp_path, *entries, defaultAction=ALLOW)
+    assert allowing.outside(made) == [record("bpf")]
+    path = tmp_path / "profile.json"
+    assert f"{path}: defaultAction: it allows all calls that it does not name" in allowing.warnings
+
+
+def test_a_denial_by_name_counts_also_where_the_default_is_the_same(tmp_path: Path) -> None:
+    entry = {"names": ["getppid"], "action": "SCMP_ACT_ERRNO"}
+    denying = profile(tmp_path, entry, {"names": ["read"], "action": ALLOW})
+    assert denying.denies_by_name("x86_64", "getppid")
+    assert not denying.denies_by_name("x86_64", "read")
+    assert not denying.denies_by_name("x86_64", "connect")
+    assert denying.outside([record("getppid"), record("read")]) == [record("getppid")]
+
+
 def test_architectures_count_by_what_the_profile_is_for(tmp_path: Path) -> None:
     made = [record("read", arch) for arch in ("x86_64", "i386", "x32", "aarch64", "s390x", "0x12345678")[:4]]
     entry = {"names": ["read"], "action": ALLOW}
