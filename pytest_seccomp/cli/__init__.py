@@ -1,6 +1,6 @@
 """The commands of `pytest-seccomp`, one file each: `add` declares its arguments, `run` carries it out.
 
-Exit status: what the command returns, 2 for an error, which is one line on stderr.
+Exit status: what the command returns, 2 for an error (of `record` 125), which is one line on stderr.
 """
 
 import argparse
@@ -41,16 +41,19 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command, given without the program's name (default: that of this process); returns the exit status."""
-    failed = ERROR
+    argv = sys.argv[1:] if argv is None else argv
+    failed = record.FAILED if argv[:1] == ["record"] else ERROR
     try:
         output.open_output()
-        given, command = _split(sys.argv[1:] if argv is None else argv)
+        given, command = _split(argv)
+        parser = _parser()
         try:
-            arguments = _parser().parse_args(given, argparse.Namespace(command=command, failed=ERROR))
+            arguments, unknown = parser.parse_known_args(given, argparse.Namespace(command=command))
+            if unknown and not getattr(arguments, "words", ()):  # options of a command without --, which record tells
+                parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         except SystemExit:  # --help or --version, which has been printed
             output.flush()
             return 0
-        failed = arguments.failed
         status: int = arguments.run(arguments)
         return status
     except BrokenPipeError:  # the reader has seen enough, as in `show | head`

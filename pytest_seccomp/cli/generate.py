@@ -44,7 +44,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="oci (docker, podman, Kubernetes), nucleus, systemd, kubernetes (security-profiles-operator), minijail, "
         "bpf (bubblewrap), names, or one that a package adds",
     )
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="replace this file (default: print it)")
+    output = "replace this file, unless it is a trace or a deny log (default: print it)"
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help=output)
     parser.add_argument(
         "--default",
         metavar="ACTION",
@@ -85,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
             bases.find(name, others=[_PYTHON])
     sources = find_all(arguments.traces)
     inputs = [file for source in sources for file in source.files]
-    place = None if arguments.output is None else result_file(arguments.output, "a profile", inputs, begins=b"")
+    place = None if arguments.output is None else _place(arguments.output, inputs)
     read = size(source.files[-1] for source in sources)
     with progress(f"reading {plural(len(sources), 'trace')}", read) as step:
         found = traced(sources, min_tests=arguments.min_tests, allow_incomplete=arguments.allow_incomplete, step=step)
@@ -108,6 +109,17 @@ def run(arguments: argparse.Namespace) -> int:
     if place is not None:
         _tell(arguments, format, profile, found, written)
     return 0
+
+
+def _place(output: Path, inputs: Iterable[Path]) -> tuple[Path, Path]:
+    """As `result_file`. A format can look like anything, so what is there is replaced unless it is known for what no
+    command can make again."""
+    from pytest_seccomp.gate.allowed import is_trace
+
+    place = result_file(output, "a profile", inputs, begins=b"")
+    if is_trace(output):
+        raise SeccompError(f"{output} is a trace, its tests file or a deny log, and no profile: name another file")
+    return place
 
 
 def _action(text: str) -> Action:
@@ -158,7 +170,8 @@ def _tell(
         )
         return
     lines = [f"{arguments.output}: {format.name}, {profile.default} for all other calls"]
-    lines += [f"  {part.origin}: {plural(len(part.calls), 'call')}" for part in profile.parts if part.calls]
+    counts = ((part.origin, len(part.calls)) for part in profile.parts)
+    lines += [f"  {origin}: {plural(count, 'call') if count else 'nothing more'}" for origin, count in counts]
     write_lines([*lines, *found.remarks])
 
 

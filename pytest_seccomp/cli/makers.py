@@ -80,7 +80,7 @@ def markdown_table(made: Iterable[Made], *, several_architectures: bool) -> Iter
     for one in made:
         names = [code(name) if name in one.made_by else name for name in one.names()]
         count, tests, call, _ = one.cells(several_architectures=several_architectures)
-        yield f"| {code(call)} | {count} | {tests} | {', '.join(names)} |"
+        yield f"| {code(call)} | {count} | {tests or 0} | {', '.join(names)} |"
 
 
 def code(text: str) -> str:

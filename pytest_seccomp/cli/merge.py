@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_json({**_members(written), "traces": len(sources), **figures_members(written.figures)})
         return 0
     state = "complete" if written.complete else "INCOMPLETE"
-    lines = [f"{written.path}: {state}, from {plural(len(sources), 'trace')}", in_words(written.figures)]
+    lines = [f"{arguments.output}: {state}, from {plural(len(sources), 'trace')}", in_words(written.figures)]
     if not written.complete:
         reasons = written.reasons or ["lines of a trace say so, without a reason"]
         lines += ["INCOMPLETE: calls may be missing:", *(f"  {reason}" for reason in reasons)]

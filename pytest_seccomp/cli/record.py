@@ -49,7 +49,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     form.add_argument("-q", "--quiet", action="store_true", help="say nothing on stderr unless the trace is incomplete")
     form.add_argument("--json", action="store_true", help="say it on stderr for programs")
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
-    parser.set_defaults(run=run, failed=FAILED)
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.profile import groups
 from pytest_seccomp.profile.given import names_in
 from pytest_seccomp.trace.denials import Denial
-from pytest_seccomp.trace.wanted import Wanted
+from pytest_seccomp.trace.wanted import Wanted, named
 
 MARKER = "seccomp_expect_denied"
 INI = "seccomp_expected_denials"
@@ -65,9 +65,10 @@ def of_sandbox(values: object) -> list[Expectation]:
     return [_expectation(value, False, _OF_SANDBOX) for value in names_in(values, _OF_SANDBOX)]
 
 
-def _expectation(value: object, strict: bool, origin: str) -> Expectation:
-    if not isinstance(value, str):
-        raise SeccompError(f"{origin}: {value!r} is no name of a call: write them one by one, as in {_EXAMPLE}")
+def _expectation(given: object, strict: bool, origin: str) -> Expectation:
+    value = named(given)
+    if value is None:
+        raise SeccompError(f"{origin}: {given!r} is no name of a call: write them one by one, as in {_EXAMPLE}")
     if "," in value or len(value.split()) > 1:
         apart = (
             "write them without commas" if origin.endswith(INI) else 'write each in quotes of its own: "socket", "bind"'

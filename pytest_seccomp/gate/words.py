@@ -10,6 +10,13 @@ from pytest_seccomp.trace.table import printable
 from pytest_seccomp.trace.words import plural
 
 _MOST_NAMED = 3
+_IN_A_SANDBOX = "in a sandbox"
+_IN_THE_SANDBOX = "in the sandbox with "
+
+
+def note_of_sandbox(policy: str | None) -> str:
+    """The note of a denial in a sandbox with a policy, in words, or with none of its own."""
+    return _IN_A_SANDBOX if policy is None else f"{_IN_THE_SANDBOX}{policy}"
 
 
 def report(verdict: Verdict) -> str:
@@ -31,6 +38,14 @@ def _report(verdict: Verdict) -> Iterator[str]:
     if denials:
         yield "If it has to be denied, say so above the test:"
         yield f"    {to_expect(denials)}"
+    in_sandboxes = [denial for denial in denials if any(map(_is_of_sandbox, denial.notes))]
+    if in_sandboxes:
+        yield "or where the sandbox is started:"
+        yield f"    expect_denied=[{_quoted(in_sandboxes)}]"
+
+
+def _is_of_sandbox(note: str) -> bool:
+    return note == _IN_A_SANDBOX or note.startswith(_IN_THE_SANDBOX)
 
 
 def listing(nodeid: str, phase: str, rerun: int, denials: Sequence[Denial]) -> str:
@@ -94,13 +109,16 @@ def _shortened(texts: Sequence[str]) -> str:
 
 def to_expect(denials: Sequence[Denial]) -> str:
     """The line to paste above a test, after which these denials are expected."""
-    names = ", ".join(f'"{name}"' for name in _names(denials))
-    return f"@pytest.mark.{MARKER}({names})"
+    return f"@pytest.mark.{MARKER}({_quoted(denials)})"
 
 
 def to_expect_everywhere(denials: Sequence[Denial]) -> str:
     """The line to paste into the ini file."""
     return f"{INI} = {' '.join(_names(denials))}"
+
+
+def _quoted(denials: Sequence[Denial]) -> str:
+    return ", ".join(f'"{name}"' for name in _names(denials))
 
 
 def _names(denials: Sequence[Denial]) -> list[str]:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+# pytest --markers takes what stands before the first colon for the name
 _MARKERS = (
-    "seccomp(deny=[...], action='errno:EPERM', fixtures=False): forbid system calls to the test and what it starts",
+    "seccomp(deny=[...], action=..., fixtures=False): forbid system calls to the test and what it starts",
     "seccomp_expect_denied(*calls, strict=False): denials of these calls fail nothing; strict: they have to come",
 )
 

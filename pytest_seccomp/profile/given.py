@@ -17,6 +17,7 @@ from pytest_seccomp.profile.policy import Policy
 from pytest_seccomp.profile.selection import Host
 from pytest_seccomp.trace.paths import irregular
 from pytest_seccomp.trace.reading import os_text
+from pytest_seccomp.trace.wanted import named
 
 DEFAULT_ACTION = "errno:EPERM"
 
@@ -86,11 +87,13 @@ def names_in(value: object, argument: str) -> tuple[str, ...]:
         raise SeccompError(f'{argument}={value!r} is no list: write {argument}=["{value}"]')
     if not isinstance(value, Iterable):
         raise SeccompError(f'{argument}={value!r} is no list: write names, as in {argument}=["socket"]')
-    found = tuple(value)
-    for name in found:
-        if not isinstance(name, str):
-            raise SeccompError(f"{argument}: {name!r} is no name of a call")
-    return found
+    found = []
+    for one in value:
+        name = named(one)
+        if name is None:
+            raise SeccompError(f"{argument}: {one!r} is no name of a call")
+        found.append(name)
+    return tuple(found)
 
 
 def _named(allow: Iterable[str] | None, deny: Iterable[str] | None, action: str | None, host: Host) -> Given:

@@ -56,9 +56,9 @@ def find(name: str) -> Group:
     group = groups().get(name)
     if group is not None:
         return group
-    at = "" if name.startswith("@") else "@"
-    nearest = difflib.get_close_matches(at + name, groups(), n=1)
-    remedy = f"did you mean {nearest[0]}?" if nearest else "pytest-seccomp groups lists them"
+    # Without the @, which all have in common, and which would make any short name near to another
+    nearest = difflib.get_close_matches(name.removeprefix("@"), [known[1:] for known in groups()], n=1)
+    remedy = f"did you mean @{nearest[0]}?" if nearest else "pytest-seccomp groups lists them"
     raise SeccompError(f"no group of system calls is named {name!r}: {remedy}")
 
 

@@ -14,6 +14,7 @@ from pytest_seccomp.linux.architecture import Architecture
 from pytest_seccomp.profile import names
 from pytest_seccomp.profile.actions import Action
 from pytest_seccomp.profile.policy import Policy, numbers
+from pytest_seccomp.trace.wanted import named
 
 MARKER = "seccomp"
 
@@ -91,12 +92,14 @@ def _denied(value: object) -> tuple[str, ...]:
         raise SeccompError(f'deny={value!r} is no list: write deny=["{value}"]')
     if not isinstance(value, Iterable):
         raise SeccompError(f"deny={value!r} is no list: write which calls, as in {_EXAMPLE}")
-    found = list(value)
+    found = []
+    for one in value:
+        name = named(one)
+        if name is None:
+            raise SeccompError(f"{one!r} is no name of a call: write names, as in {_EXAMPLE}")
+        found.append(name)
     if not found:
         raise SeccompError(f"it denies no call: write which, as in {_EXAMPLE}")
-    for name in found:
-        if not isinstance(name, str):
-            raise SeccompError(f"{name!r} is no name of a call: write names, as in {_EXAMPLE}")
     return tuple(found)
 
 

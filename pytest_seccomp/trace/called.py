@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterator, Mapping
 
+from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.linux.syscalls import SystemCall, identify
-from pytest_seccomp.trace.wanted import Wanted
+from pytest_seccomp.trace.wanted import Wanted, named
 
 
 class Calls(Mapping[str, int]):
@@ -24,7 +25,7 @@ class Calls(Mapping[str, int]):
             found = identify(call >> 32, number - 2**32 if number >> 31 else number)
             self._counts[found] = self._counts.get(found, 0) + count
 
-    def __getitem__(self, text: str) -> int:
+    def __getitem__(self, text: str | int) -> int:
         """How often it was made; KeyError where never."""
         found = self._of(text)
         if not found:
@@ -33,7 +34,7 @@ class Calls(Mapping[str, int]):
 
     def __contains__(self, text: object) -> bool:
         """Whether it was made."""
-        return isinstance(text, str) and self._of(text) > 0
+        return isinstance(text, str | int) and self._of(text) > 0
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._text(call) for call in self._counts))
@@ -53,8 +54,11 @@ class Calls(Mapping[str, int]):
         """Each call with its count, by architecture and number."""
         return iter(sorted(self._counts.items(), key=lambda item: item[0][:2]))
 
-    def _of(self, text: str) -> int:
-        wanted = Wanted.parse(text)
+    def _of(self, text: str | int) -> int:
+        name = named(text)
+        if name is None:
+            raise SeccompError(f"{text!r} is no system call: ask for one by its name or its number")
+        wanted = Wanted.parse(name)
         wanted.check_known()
         return sum(count for call, count in self._counts.items() if wanted.is_met_by(call.arch, call.number, call.name))
 

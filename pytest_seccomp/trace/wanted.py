@@ -9,6 +9,14 @@ from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.linux import syscalls
 
 
+def named(value: object) -> str | None:
+    """The text that `Wanted.parse` takes, of what a user has written in Python: "openat", "257" or 257. None for what
+    is neither a text nor a number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else None
+
+
 @dataclass(slots=True, frozen=True)
 class Wanted:
     """The call that a user means: by name or by number, of one architecture or of any."""

@@ -116,6 +116,12 @@ def test_a_node_id_cannot_break_the_table(command: Command, old: Path, tmp_path:
     assert command("diff", "--markdown", old, new).out.splitlines()[4] == f"| `socket` | 1 | 1 | {shown} |"
 
 
+def test_what_only_collecting_makes_is_of_no_test(command: Command, old: Path, tmp_path: Path) -> None:
+    new = written(tmp_path, "new", spooled_test("t.py::a", []), spooled_other("collect", {(X86_64, SOCKET): 2}))
+    row = command("diff", "--markdown", old, new).out.splitlines()[4]
+    assert row == "| `socket` | 2 | 0 | `(collection)` |"
+
+
 @pytest.mark.parametrize("order", [("incomplete", "old"), ("old", "incomplete")])
 def test_an_incomplete_trace_is_refused_unless_it_is_allowed(
     command: Command, trace: Trace, old: Path, tmp_path: Path, order: tuple[str, str]

@@ -62,7 +62,17 @@ def test_two_at_once(command: Command, trace: Trace, tmp_path: Path) -> None:
     assert not [left for left in tmp_path.iterdir() if left.suffix in (".lock", ".tmp")]
 
 
-def test_base_sets(command: Command, trace: Trace) -> None:
+@pytest.mark.parametrize("name", ["other.ndjson", "other.tests.ndjson", "denied.ndjson"])
+def test_what_cannot_be_made_again_is_not_replaced(command: Command, trace: Trace, tmp_path: Path, name: str) -> None:
+    trace("other"), (tmp_path / "denied.ndjson").write_text('{"nodeid": "t.py::a", "syscall": 41}\n')
+    before = (tmp_path / name).read_bytes()
+    result = command("generate", trace(), "--format=names", "-o", tmp_path / name)
+    assert (result.status, result.out) == (2, "")
+    assert "is a trace, its tests file or a deny log, and no profile: name another file" in result.err
+    assert (tmp_path / name).read_bytes() == before
+
+
+def test_base_sets(command: Command, trace: Trace, tmp_path: Path) -> None:
     """Those of the format, others that are asked for, and none that are not."""
     lines = command("generate", trace(), "--format=names").out
     assert "exit_group  # ends the program or a thread" in lines
@@ -71,6 +81,9 @@ def test_base_sets(command: Command, trace: Trace) -> None:
         "# Base set exec: whoever loads the filter starts the program under it",
         "execve  # starts the program",
     ]
+    options = ["--bare", "--base=runc", "--base=exec", "-o", tmp_path / "names"]
+    last = command("generate", trace(), "--format=names", *options).out.splitlines()[-1]
+    assert last == "  Base set exec: whoever loads the filter starts the program under it: nothing more"
     shown = command("generate", "--help").out
     assert set(bases.bases()) <= set(re.findall(r"[\w-]+", shown))
 

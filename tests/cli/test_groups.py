@@ -41,3 +41,5 @@ def test_a_group_that_does_not_exist(command: Command) -> None:
     assert result.status == 2
     assert result.out == ""
     assert result.err == ("pytest-seccomp: error: no group of system calls is named '@mont': did you mean @mount?\n")
+    assert command("groups", "@nope").err.endswith("named '@nope': pytest-seccomp groups lists them\n")
+    assert command("groups", "mount").err.endswith("did you mean @mount?\n")

@@ -277,5 +277,12 @@ def test_without_a_command(tmp_path: Path, command: Command) -> None:
     result = command("record", "-o", out, "true")
     assert result.status == 125
     assert result.err == "pytest-seccomp: error: true: write -- before the command that is to be recorded\n"
+    result = command("record", "-q", "-o", out, "ls", "-d", "/")
+    assert result.status == 125
+    assert result.err == "pytest-seccomp: error: ls: write -- before the command that is to be recorded\n"
+    result = command("record", "--", "true")
+    assert (result.status, "required: -o/--output" in result.err) == (125, True)
+    result = command("record", "-o", out, "--wait", "--", "true")
+    assert (result.status, "unrecognized arguments: --wait" in result.err) == (125, True)
     result = command("record", "-o", tmp_path, "--", "true")
     assert (result.status, result.err.count("\n")) == (125, 1)

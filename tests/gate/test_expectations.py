@@ -10,9 +10,10 @@ TEST = "t.py::test_a"
 
 
 def test_a_marker_names_calls() -> None:
-    found = of_marker(("socket", "i386:socketcall", "0x101"), {}, TEST)
-    assert [expectation.text for expectation in found] == ["socket", "i386:socketcall", "0x101"]
-    assert [expectation.strict for expectation in found] == [False] * 3
+    found = of_marker(("socket", "i386:socketcall", "0x101", 41), {}, TEST)
+    assert [expectation.text for expectation in found] == ["socket", "i386:socketcall", "0x101", "41"]
+    assert [expectation.strict for expectation in found] == [False] * 4
+    assert found[3].is_met_by(denial())
 
 
 @pytest.mark.parametrize("strict", [True, False])
@@ -47,7 +48,7 @@ def test_nothing_in_the_ini_file() -> None:
         (("opnat",), {}, "no system call is named 'opnat': did you mean openat"),
         (("",), {}, "no system call is named ''"),
         (("x87:socket",), {}, "unknown architecture 'x87': name one as in x86_64:257, or leave it out"),
-        ((41,), {}, "41 is no name of a call: write them one by one"),
+        ((True,), {}, "True is no name of a call: write them one by one"),
         ((["socket", "bind"],), {}, "['socket', 'bind'] is no name of a call: write them one by one"),
         ((None,), {}, "None is no name of a call"),
         (("socket, bind",), {}, "'socket, bind' is more than one name: write each in quotes of its own"),

@@ -65,6 +65,18 @@ def test_notes_stand_below() -> None:
     assert lines[4:6] == ["        see issue 12", "        and 13"]
 
 
+def test_of_a_sandbox() -> None:
+    """There is a way to expect it that is no other program's."""
+    for policy in (None, "seccomp.json"):
+        found = denial(notes=(words.note_of_sandbox(policy),), name="bind", syscall=49)
+        assert report(denial(), found).splitlines()[-4:] == [
+            "If it has to be denied, say so above the test:",
+            '    @pytest.mark.seccomp_expect_denied("bind", "socket")',
+            "or where the sandbox is started:",
+            '    expect_denied=["bind"]',
+        ]
+
+
 def test_text_from_outside_stays_text() -> None:
     evil = denial(comm="\x1b[31mred\n", exe="/tmp/\udcff\x07", nodeid="t.py::test_a")
     assert r"\x1b[31mred\n" in report(evil)

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.needs("listener")
 BLOCKS = """
     import os, socket, subprocess, sys, threading
     import pytest
+    import pytest_seccomp.errors
 
     def calls(number):
         for _ in range(number):
@@ -24,7 +25,11 @@ BLOCKS = """
         assert dict(trace) == {"getppid": 1000}
         assert trace.complete and trace.reasons == []
         assert "getppid" in trace and "x86_64:getppid" in trace or os.uname().machine != "x86_64"
-        assert "socket" not in trace and "257" not in trace
+        assert "socket" not in trace and "257" not in trace and 257 not in trace
+        assert trace[next(iter(trace.seen.items_by_call()))[0].number] == 1000
+        with pytest.raises(pytest_seccomp.errors.SeccompError, match="write `with seccomp_trace"):
+            with seccomp_trace:
+                pass
 
     def test_an_empty_one(seccomp_trace):
         with seccomp_trace() as trace:

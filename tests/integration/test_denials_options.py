@@ -105,6 +105,7 @@ def test_it_can_be_switched_off(suite: Suite, options: tuple[str, ...]) -> None:
 def test_marker_and_fixture_are_shown(suite: Suite) -> None:
     markers = suite.run("--markers").expect(0).stdout
     assert "@pytest.mark.seccomp_expect_denied(*calls, strict=False): " in markers
+    assert "@pytest.mark.seccomp(deny=[...], action=..., fixtures=False): " in markers
     fixtures = suite.run("--fixtures").expect(0).stdout
     assert "seccomp_watch [session scope]" in fixtures
 

@@ -50,7 +50,7 @@ def test_it_is_shown_as_it_is_written(text: str) -> None:
         ([], {"deny": []}, ": it denies no call: write which, as in "),
         ([], {"deny": "@internet"}, """: deny='@internet' is no list: write deny=["@internet"]"""),
         ([], {"deny": 41}, ": deny=41 is no list: write which calls, as in "),
-        ([], {"deny": [41]}, ": 41 is no name of a call: write names, as in "),
+        ([], {"deny": [True]}, ": True is no name of a call: write names, as in "),
         ([], {"deny": ["sokcet"]}, ": no system call is named 'sokcet': did you mean socket"),
         ([], {"deny": ["@internett"]}, ": no group of system calls is named '@internett': did you mean @internet?"),
         (

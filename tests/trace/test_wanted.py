@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_seccomp.errors import SeccompError
-from pytest_seccomp.trace.wanted import Wanted
+from pytest_seccomp.trace.wanted import Wanted, named
 
 
 @pytest.mark.parametrize("text", ["openat", "OPENAT", "257", "0x101", "x86_64:257", "x86_64:openat", "X86_64:0x101"])
@@ -16,6 +16,11 @@ def test_by_name_or_number(text: str) -> None:
 @pytest.mark.parametrize("text", ["i386:openat", "i386:257", "aarch64:0x101"])
 def test_of_one_architecture_alone(text: str) -> None:
     assert not Wanted.parse(text).is_met_by("x86_64", 257, "openat")
+
+
+def test_as_it_stands_in_python() -> None:
+    assert [named(value) for value in ("openat", 257, -1)] == ["openat", "257", "-1"]
+    assert [named(value) for value in (None, True, 1.5, ["openat"])] == [None] * 4
 
 
 def test_a_number_that_has_no_name() -> None:

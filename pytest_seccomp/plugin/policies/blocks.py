@@ -3,11 +3,11 @@
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 import pytest
 
-from pytest_seccomp.errors import RecorderError
+from pytest_seccomp.errors import RecorderError, SeccompError
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.plugin import tracing
 from pytest_seccomp.plugin.headroom import make_room
@@ -94,7 +94,7 @@ class Block(Mapping[str, int]):
         """Whether a call was made; SeccompError for a name that no call has."""
         return text in self.seen or text in self._all
 
-    def __getitem__(self, text: str) -> int:
+    def __getitem__(self, text: str | int) -> int:
         """How often; KeyError where never."""
         return self._all[text]
 
@@ -138,3 +138,9 @@ class Blocks:
         if not self._tracings:
             raise RecorderError(self._reason or _NO_RECORDER)
         return Block(self._tracings)
+
+    def __enter__(self) -> NoReturn:
+        raise SeccompError(f"{FIXTURE} makes blocks, and is none: write `with {FIXTURE}() as trace:`")
+
+    def __exit__(self, *_: object) -> None:
+        """For `with`, which asks for both before it begins."""

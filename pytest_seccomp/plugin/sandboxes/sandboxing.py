@@ -173,12 +173,11 @@ class Sandboxing:
     def _count(self, label: int, sandbox: Sandbox, told: Told) -> None:
         about = sandbox.about
         assert isinstance(about, About)
-        by = "a sandbox" if about.policy is None else f"the sandbox with {about.policy}"
         found = [
             replace(
                 denial,
                 expected=any(expectation.is_met_by(denial) for expectation in about.expected),
-                notes=(f"in {by}",),
+                notes=(words.note_of_sandbox(about.policy),),
             )
             for denial in (*told.denied, *told.logged)
         ]
