@@ -2,9 +2,9 @@
 
 import contextlib
 import functools
-import json
 import os
 from collections.abc import Callable, Generator, Iterator
+from json import dumps
 from pathlib import Path
 
 import pytest
@@ -236,14 +236,14 @@ class Tracing:
             self.client.ring()
 
     def _begin_run(self, rerun: int) -> None:
-        self.client.send("begin", self.base, json.dumps(self._nodeid), rerun)
+        self.client.send("begin", self.base, dumps(self._nodeid), rerun)
         for listen in self.at_begin:
             listen(rerun)
 
     def _end_run(self) -> None:
         for listen in self.at_end:
             listen()
-        self.client.send("end", self.base, json.dumps(self._outcome.name))
+        self.client.send("end", self.base, dumps(self._outcome.name))
 
     def _enter_shared(self) -> None:
         label = self.client.label

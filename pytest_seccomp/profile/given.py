@@ -1,8 +1,8 @@
 """The policy that a user gives a program: a profile, in a file or as an object, a trace, or names."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from json import dumps, loads
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def _named(allow: Iterable[str] | None, deny: Iterable[str] | None, action: str 
     if allowed is None and not denied:
         raise SeccompError('deny= names no call: write which, as in deny=["@internet"]')
     made = names.from_names(host.machine, _action(action), allow=allowed, deny=denied)
-    parts = [f"{name}={json.dumps(found)}" for name, found in (("allow", allowed), ("deny", denied)) if found]
+    parts = [f"{name}={dumps(found)}" for name, found in (("allow", allowed), ("deny", denied)) if found]
     return Given(made, _with(action, ", ".join(parts) or "allow=[]"))
 
 
@@ -124,7 +124,7 @@ def _refuse_action(action: str | None) -> None:
 def _plain(profile: Mapping[str, Any]) -> object:
     """As a file would have it."""
     try:
-        return json.loads(json.dumps(dict(profile)))
+        return loads(dumps(dict(profile)))
     except (TypeError, ValueError) as error:
         raise SeccompError(f"policy: no profile ({error})") from None
 
@@ -135,7 +135,7 @@ def _is_trace(path: Path) -> bool:
         if irregular(path.stat().st_mode) is not None:
             return False
         with path.open("rb") as file:
-            first = json.loads(file.readline(_LONGEST_LINE))
+            first = loads(file.readline(_LONGEST_LINE))
     except OSError as error:
         raise SeccompError(f"cannot read {path}: {os_text(error)}") from error
     except ValueError:

@@ -7,6 +7,7 @@ threads. Nothing here makes a system call that would be in a trace of pytest's, 
 import os
 import signal
 import threading
+from os import close as close_descriptor  # a test may replace os.close while its program runs
 from typing import NoReturn
 
 from pytest_seccomp.errors import SandboxError
@@ -250,7 +251,7 @@ class _Stream:
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             try:
-                os.close(descriptor)
+                close_descriptor(descriptor)
             except OSError:
                 pass  # EBADF: the code under test has closed it already
 

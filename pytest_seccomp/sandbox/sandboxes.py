@@ -6,6 +6,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from os import close as close_descriptor  # a test may replace os.close while its program runs
 from typing import Any
 
 from pytest_seccomp.errors import SandboxError
@@ -139,7 +140,7 @@ class Sandboxes:
                             if n == number:
                                 return _above_standard(requests), _above_standard(news), supervisor
                             for descriptor in (requests, news):  # of a start that an exception has cut off
-                                os.close(descriptor)
+                                close_descriptor(descriptor)
                         case ("refused", n, reason) if n == number:
                             raise SandboxError(str(reason))
         except BlockingIOError as error:
@@ -172,7 +173,7 @@ def _above_standard(descriptor: int) -> int:
     if descriptor > _LAST_STANDARD:
         return descriptor
     moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _LAST_STANDARD + 1)
-    os.close(descriptor)
+    close_descriptor(descriptor)
     return moved
 
 

@@ -1,8 +1,8 @@
 """System calls and how often they were made, as the lines of a trace have them."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from json import dumps
 from typing import Any
 
 from pytest_seccomp.trace.members import INT, OBJECT, TEXT, TEXT_OR_NULL, natural, take
@@ -22,7 +22,7 @@ class Call:
     """The members that a file has for it, without braces."""
 
     def __post_init__(self) -> None:
-        self.text = f'"syscall": {self.number}, "name": {json.dumps(self.name)}, "arch": {json.dumps(self.arch)}'
+        self.text = f'"syscall": {self.number}, "name": {dumps(self.name)}, "arch": {dumps(self.arch)}'
 
     @property
     def key(self) -> tuple[str, int]:
@@ -59,7 +59,7 @@ class Counts:
         """Those of a test."""
         counts = cls.without_phases(sum(phases.values()))
         counts.by_phase = [phases.get(phase, 0) for phase in PHASES]
-        counts.text += f', "phases": {json.dumps(counts.phases)}'
+        counts.text += f', "phases": {dumps(counts.phases)}'
         return counts
 
     @classmethod
@@ -76,7 +76,7 @@ class Counts:
         phases = take(members, "phases", OBJECT)
         for phase in phases:
             if phase not in PHASES:
-                raise ValueError(f"unknown phase {json.dumps(phase)}")
+                raise ValueError(f"unknown phase {dumps(phase)}")
             natural(phases, phase)
         counts = cls.from_phases(phases)
         if counts.count != count:

@@ -9,9 +9,9 @@ A spool's line has the number of the architecture in place of its name, and no n
 and its last line is that of any spool: `{"kind":"end","complete":true,"reasons":[]}`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +84,13 @@ class Denial:
 
     def format(self) -> str:
         """The line of a deny log, newline included."""
-        return json.dumps(self.members) + "\n"
+        return dumps(self.members) + "\n"
 
     def format_spooled(self, worker: str | None) -> str:
         """The line of a spool, newline included."""
         members = {"kind": "denial", **self.members, "worker": worker, "arch": audit_arch_of(self.arch)}
         del members["name"]
-        return json.dumps(members, separators=(",", ":")) + "\n"
+        return dumps(members, separators=(",", ":")) + "\n"
 
     @classmethod
     def seen(cls, audit_arch: int, syscall: int, **members: Any) -> "Denial":
@@ -121,7 +121,7 @@ def _rest(members: Mapping[str, Any]) -> dict[str, Any]:
     args: list[Any] | None = take(members, "args", _LIST_OR_NULL)
     phase = take(members, "phase", TEXT)
     if phase not in PHASES:
-        raise ValueError(f"unknown phase {json.dumps(phase)}")
+        raise ValueError(f"unknown phase {dumps(phase)}")
     if args is not None and not all(type(value) is int for value in args):
         raise ValueError('"args" are numbers')
     return {

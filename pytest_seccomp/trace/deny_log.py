@@ -3,9 +3,9 @@
 A log from which denials may be missing says so in its first line, `{"complete": false, "reasons": [...]}`.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class Incomplete:
 
     def format(self) -> str:
         """The line as the file has it, newline included."""
-        return json.dumps({"complete": False, "reasons": self.reasons}) + "\n"
+        return dumps({"complete": False, "reasons": self.reasons}) + "\n"
 
     @classmethod
     def from_object(cls, members: dict[str, Any]) -> "Incomplete":

@@ -7,9 +7,9 @@ see `totals`.
 Every object checks what it is made of and raises ValueError with a short reason; the readers add file and line.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from json import dumps
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -58,14 +58,14 @@ class Head:
             members["rerun"] = self.rerun
         members |= {"backend": self.backend, "complete": self.complete, "lost": self.lost}
         opening = ", " if self.kind == "test" else "{"
-        self.text = f'{opening}{json.dumps(members)[1:-1]}, "syscalls": ['
+        self.text = f'{opening}{dumps(members)[1:-1]}, "syscalls": ['
 
     @classmethod
     def from_object(cls, members: Mapping[str, Any]) -> "Head":
         """From a line's members; those of a spool have the same names."""
         kind = take(members, "kind", TEXT)
         if kind not in ("test", "collect", "harness"):
-            raise ValueError(f"unknown kind of line {json.dumps(kind)}")
+            raise ValueError(f"unknown kind of line {dumps(kind)}")
         lost = take(members, "lost", INT_OR_NULL)
         return cls(
             kind=kind,
@@ -97,7 +97,7 @@ class Line:
         calls = ", ".join([f'{{{call.text}, "count": {counts.text}}}' for call, counts in self.calls])
         if self.head.kind != "test":
             return f"{self.head.text}{calls}]}}\n"
-        sandboxes = json.dumps([sandbox.members for sandbox in self.sandboxes]) if self.sandboxes else "[]"
+        sandboxes = dumps([sandbox.members for sandbox in self.sandboxes]) if self.sandboxes else "[]"
         opening = f"{TEST_OPENING}{encode_basestring_ascii(self.nodeid)}{self.head.text}"
         return f'{opening}{calls}], "sandboxes": {sandboxes}}}\n'
 
@@ -135,7 +135,7 @@ class Record:
 
     def format(self) -> str:
         """The line as the file has it, newline included."""
-        return json.dumps(self.members) + "\n"
+        return dumps(self.members) + "\n"
 
     @classmethod
     def from_object(cls, members: Mapping[str, Any]) -> "Record":
@@ -167,7 +167,7 @@ class Untold:
     def format(self) -> str:
         """The line as the file has it, newline included."""
         records = [record.members for record in self.records]
-        return json.dumps({"kind": "trace", "complete": self.complete, "syscalls": records}) + "\n"
+        return dumps({"kind": "trace", "complete": self.complete, "syscalls": records}) + "\n"
 
     @classmethod
     def from_object(cls, members: Mapping[str, Any]) -> "Untold":
@@ -205,7 +205,7 @@ class Run:
 
     def format(self) -> str:
         """The line as the file has it, newline included."""
-        return json.dumps(self.members) + "\n"
+        return dumps(self.members) + "\n"
 
     @classmethod
     def from_object(cls, members: Mapping[str, Any]) -> "Run":

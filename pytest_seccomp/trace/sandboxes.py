@@ -4,9 +4,9 @@ Its calls are among the test's own, too. A program that runs through several pha
 did something.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json import dumps
 from typing import Any
 
 from pytest_seccomp.linux.syscalls import identify
@@ -86,7 +86,7 @@ class Sandbox:
     def _of(cls, members: Mapping[str, Any], syscalls: tuple[Mapping[str, Any], ...]) -> "Sandbox":
         phase = take(members, "phase", TEXT)
         if phase not in PHASES:
-            raise ValueError(f"unknown phase {json.dumps(phase)}")
+            raise ValueError(f"unknown phase {dumps(phase)}")
         denied = tuple(objects(members, "denied"))
         for denial in denied:
             _check_denial(denial)

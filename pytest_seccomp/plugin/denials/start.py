@@ -1,7 +1,7 @@
 """What this process is in the run: the only one, an xdist controller, or one of its workers."""
 
-import json
 import os
+from json import dumps
 
 import pytest
 
@@ -80,9 +80,7 @@ def _start_worker(config: pytest.Config, assignment: Assignment) -> None:
         place = assignment.place(config)
         salvage = None if place.shared else denial_salvage.command(place.directory)
         spool = place.directory.new_spool(name)
-        settings = Settings(
-            os.getpid(), options.session, own_cookie(), spool, json.dumps(name), salvage, options.channels
-        )
+        settings = Settings(os.getpid(), options.session, own_cookie(), spool, dumps(name), salvage, options.channels)
         watching = Watching(config, options, _watch(config, settings), name)
     except SeccompError as error:
         Unable(TASK, str(error)).register(config)

@@ -1,11 +1,11 @@
 """The hooks of a process that runs tests: they say in which phase what was denied, and what that does."""
 
 import contextlib
-import json
 import os
 from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
+from json import dumps
 
 import pytest
 
@@ -167,7 +167,7 @@ class Watching:
 
     def _tell_phase(self) -> None:
         if self._phase is not None:
-            self._watch.phase(json.dumps(self._run.nodeid), self._phase, self._run.number)
+            self._watch.phase(dumps(self._run.nodeid), self._phase, self._run.number)
 
     @property
     def _between_tests(self) -> str:

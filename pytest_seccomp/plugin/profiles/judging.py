@@ -1,8 +1,8 @@
 """The hooks of a process that runs tests: they ask the recorder for calls outside the profile, and change reports."""
 
-import json
 import os
 from collections.abc import Generator, Sequence
+from json import loads
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,7 +95,7 @@ class Judging:
         call = identify(key >> 32, number - 2**32 if number >> 31 else number)
         pid, comm, exe = (None, None, None) if whose is None else whose
         if pid == 0 and comm is not None:  # a program in a sandbox, by its arguments
-            pid, comm = None, os.fsencode(os.path.basename(json.loads(comm)[0]))
+            pid, comm = None, os.fsencode(os.path.basename(loads(comm)[0]))
         return Finding(
             nodeid=nodeid,
             phase="collection" if nodeid is None else PHASES[label % len(PHASES)],

@@ -2,10 +2,10 @@
 
 import asyncio
 import functools
-import json
 import threading
 import warnings
 from collections.abc import Iterable, Mapping
+from json import dumps
 from os import fspath, stat
 from typing import Any
 
@@ -165,7 +165,7 @@ def _identity(policy: Source | None) -> object:
     if policy is None:
         return None
     if isinstance(policy, Mapping):
-        return json.dumps(dict(policy), default=repr)
+        return dumps(dict(policy), default=repr)
     try:
         found = stat(policy)
     except (OSError, TypeError, ValueError):
