@@ -116,6 +116,9 @@ class MarkedCalls:
         self._received_message = ctypes.byref(self._received)
         self.descriptors: list[int] = []
         """Those that have come with what was received, and that nobody has taken."""
+        self.refusal = 0
+        """The error number of the last marker that no recorder answered: EINVAL of the kernel, where one has let it
+        pass, ENOSYS where there is none, and another one of a filter that denies it."""
 
     def mark(self, label: int, operation: int) -> int | None:
         """Make the marker call with two numbers for the recorder.
@@ -130,7 +133,8 @@ class MarkedCalls:
             if result >= 0:
                 return result
             # A signal can interrupt the call until the recorder has received it
-            if ctypes.get_errno() != errno.EINTR:
+            self.refusal = ctypes.get_errno()
+            if self.refusal != errno.EINTR:
                 return None
 
     def send(self, descriptor: int, data: bytes, *, wait: bool = False) -> int:

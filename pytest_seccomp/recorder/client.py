@@ -6,11 +6,11 @@ carry the cookie.
 
 import errno
 import importlib
-import json
 import os
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from json import dumps
 from typing import Protocol
 
 from pytest_seccomp.errors import BackendError, RecorderError, UnusableError
@@ -18,6 +18,9 @@ from pytest_seccomp.linux.marked import MarkedCalls
 from pytest_seccomp.recorder import backends, labels, protocol, starting
 
 _CALLED = "the recorder"
+
+_OF_THE_KERNEL = (0, errno.EINVAL, errno.ENOSYS)
+"""What a marker ends with where no filter has denied it; 0 before the first that nobody answered."""
 
 
 class Marks(Protocol):
@@ -96,7 +99,7 @@ class Client:
         self.label = label
         marks = None if self._paused else self._marks
         if self.alive and marks is not None and not (marks.ring(label) if ring else marks.mark(label)):
-            self.alive = False
+            self._is_not_answered()
 
     def send(self, *message: object) -> None:
         """Send a message, which the recorder of a traced process reads at the next `ring` or `request`."""
@@ -131,7 +134,7 @@ class Client:
         `policy` is in words. `counts` are of the calls that were made, by call as in `ledger.Counts`; the members of a
         denial are those of a deny log, but for those that say whose it is. The recorder has to see none of this itself.
         """
-        texts = (json.dumps(part) for part in (list(argv), policy, list(denied)))
+        texts = (dumps(part) for part in (list(argv), policy, list(denied)))
         self.send("sandbox", label, *texts, complete, dict(counts))
 
     def ring(self) -> None:
@@ -219,7 +222,13 @@ class Client:
     def _ask(self) -> None:
         label = labels.HARNESS if self._paused else self.label
         if self.alive and self._marks is not None and not self._marks.ask(label):
-            self.alive = False
+            self._is_not_answered()
+
+    def _is_not_answered(self) -> None:
+        """A marker was not, by nobody or by a filter of the code under test."""
+        self.alive = False
+        if self._markers.refusal not in _OF_THE_KERNEL:
+            self.end = protocol.DENIED
 
     def dismiss(self) -> None:
         """End the connection to a recorder that has nothing to record, and nobody to merge for."""

@@ -55,6 +55,13 @@ CLOSED = (
 )
 """What both ends say where the code under test closes descriptors that it did not open."""
 
+DENIED = (
+    "a filter in the tests denies prctl(2), by which the recorder is told whose calls come: what was traced after that "
+    "is not recorded"
+)
+"""What pytest says where a marker call gives an error that neither the recorder nor the kernel gives. The recorder does
+not know of it, and hears nothing more until pytest ends."""
+
 
 class Settings:
     """What a recorder is to do; the first message.
