@@ -176,6 +176,9 @@ class AllowedByProfile(Allowed):
         super().__init__(path)
         self._machines: dict[str, _Machine] = {}
         self._here = self._on(native().name)
+        # Now: what runs at the end of a session may open no file any more (RLIMIT_NOFILE)
+        document: dict[str, Any] = read(path).value
+        self._document: dict[str, Any] = document["linux"]["seccomp"] if "ociVersion" in document else document
 
     @property
     def warnings(self) -> list[str]:
@@ -226,12 +229,6 @@ class AllowedByProfile(Allowed):
     def around(self) -> frozenset[str]:
         entries = self._document.get("syscalls") or ()
         return frozenset(name for entry in entries if is_base_set(entry) for name in names_of(entry))
-
-    @property
-    def _document(self) -> dict[str, Any]:
-        document: dict[str, Any] = read(self.path).value
-        profile: dict[str, Any] = document["linux"]["seccomp"] if "ociVersion" in document else document
-        return profile
 
     def _on(self, machine: str) -> _Machine:
         if machine not in self._machines:

@@ -14,7 +14,7 @@ from pytest_seccomp.plugin import summary
 from pytest_seccomp.plugin.options import Options
 from pytest_seccomp.plugin.session_owner import SessionOwner
 from pytest_seccomp.plugin.workers import SPOOL_SECONDS
-from pytest_seccomp.recorder import salvage
+from pytest_seccomp.recorder import protocol, salvage
 from pytest_seccomp.recorder.spools import SpoolDirectory
 from pytest_seccomp.trace.recorded import Recorded
 from pytest_seccomp.trace.records import Run
@@ -100,10 +100,11 @@ class Owner(SessionOwner):
 
     def _end(self, session: pytest.Session) -> None:
         reasons = self.finish_recording()
-        reasons += [
-            f"{path.stem}: its recorder still writes after {SPOOL_SECONDS:.0f} s"
-            for path in self.directory.wait_until_written(SPOOL_SECONDS)
-        ]
+        if protocol.DENIED not in reasons:  # else its recorder writes until this process ends
+            reasons += [
+                f"{path.stem}: its recorder still writes after {SPOOL_SECONDS:.0f} s"
+                for path in self.directory.wait_until_written(SPOOL_SECONDS)
+            ]
         spools = self.directory.spools()
         if not spools and not reasons:
             reasons.append(f"all that was recorded is gone: somebody has removed {self.directory.path}")
@@ -118,6 +119,17 @@ class Owner(SessionOwner):
             if fails and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self.merged()
+
+    def _cannot_end(self, session: pytest.Session, error: str) -> None:
+        fails = self._profile is not None and self._profile.cannot(error)
+        status = pytest.ExitCode.TESTS_FAILED
+        if self._destination is not None:
+            self._keep(self._destination, error, self._run(int(session.exitstatus), [error]))
+            status = pytest.ExitCode.INTERNAL_ERROR
+            self.merged()
+        # Without PATH the recorder is not told: it removes what this process may not even be able to list
+        if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED if fails else status
 
     def _nothing_to_write(self, reasons: list[str]) -> bool:
         """Whether no test was to be run: none was found, or pytest was asked for something else (--collect-only,

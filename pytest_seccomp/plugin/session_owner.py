@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Callable, Generator
+from os import umask as set_umask  # as it is before a test replaces it
 from pathlib import Path
 
 import pytest
 
+from pytest_seccomp.linux.process import status_field
 from pytest_seccomp.recorder.spools import SpoolDirectory
+from pytest_seccomp.trace.reading import os_text, remedy
 
 
 class SessionOwner:
@@ -27,6 +30,8 @@ class SessionOwner:
         self._told = False
         """Whether the terminal has shown what came of it."""
         self._process = os.getpid()
+        umask = status_field("Umask")  # Linux 4.7
+        self._umask = None if umask is None else int(umask, 8)
 
     def clean_up(self) -> None:
         """Leave nothing behind, also where the session did not begin."""
@@ -53,10 +58,22 @@ class SessionOwner:
             return (yield)
         finally:
             if self._is_the_owner():
-                self._end(session)
+                # A test may have left another one, with which nobody could read the files
+                umask = None if self._umask is None else set_umask(self._umask)
+                try:
+                    self._end(session)
+                except OSError as error:
+                    self._cannot_end(session, f"cannot read what was recorded: {os_text(error)}: {remedy(error)}")
+                finally:
+                    if umask is not None:
+                        set_umask(umask)
 
     def _end(self, session: pytest.Session) -> None:
-        """Write what is there."""
+        """Write what is there. Raises OSError where it cannot be read."""
+        raise NotImplementedError
+
+    def _cannot_end(self, session: pytest.Session, error: str) -> None:
+        """It cannot be read: the session fails for it."""
         raise NotImplementedError
 
     def _is_settled(self) -> bool:

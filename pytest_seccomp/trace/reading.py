@@ -79,6 +79,13 @@ def os_text(error: Exception) -> str:
     return f"{error.strerror or error}{f' ({code})' if code else ''}"
 
 
+def remedy(error: OSError) -> str:
+    """What a user can do where files cannot be read or written."""
+    if error.errno == errno.EMFILE:
+        return "let no test leave a low limit of open files behind (RLIMIT_NOFILE)"
+    return "make room or name another place"
+
+
 def parse_object(text: str) -> dict[str, Any]:
     """A JSON object; ValueError for anything else."""
     try:

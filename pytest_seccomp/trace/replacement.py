@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace.destination import Destination
-from pytest_seccomp.trace.reading import os_text
+from pytest_seccomp.trace.reading import os_text, remedy
 
 _BUFFER = 1024 * 1024  # few system calls: the writer may itself be traced
 
@@ -62,7 +62,7 @@ def _drafts(path: Path, targets: tuple[Path, ...]) -> Iterator[list[Path]]:
             _sweep(target)
         yield drafts
     except OSError as error:
-        message = f"cannot write {path}: {os_text(error)}: make room or name another place"
+        message = f"cannot write {path}: {os_text(error)}: {remedy(error)}"
         raise TraceError(f"{message}; what was there is unchanged") from error
     finally:
         for draft in drafts:

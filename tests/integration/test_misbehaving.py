@@ -1,8 +1,13 @@
 """Tests and plugins that do what nobody should: the trace says what it lacks, and claims nothing else."""
 
+import os
+import stat
+
 import pytest
-from running import traced
+from running import traced, until
 from traced import Suite, without_futex
+
+from pytest_seccomp.recorder import protocol
 
 pytestmark = pytest.mark.needs("listener")
 
@@ -184,3 +189,90 @@ def test_a_plugin_that_runs_each_test_in_a_child(suite: Suite, options: tuple[st
     assert (passes.outcome, fails.outcome) == ("passed", "failed")
     assert without_futex(passes.own) == {"call": {"getppid": 100}}
     assert fails.phase("call")["getppid"] == 200
+
+
+def test_tests_that_change_what_the_plugin_uses(suite: Suite) -> None:
+    """Functions of the standard library, replaced for the time of a test or of a module, and the umask."""
+    suite.write(
+        "test_replace.py",
+        """
+        import json, os, pytest
+
+        def broken(*_, **__):
+            raise ZeroDivisionError
+
+        @pytest.fixture(scope="module")
+        def module():
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(json, "dumps", broken)
+                patch.setattr(json, "loads", broken)
+                yield
+
+        def test_for_itself(monkeypatch):
+            monkeypatch.setattr(json, "dumps", broken)
+
+        def test_for_the_module(module, seccomp_popen, monkeypatch):
+            program = seccomp_popen(["/bin/sh", "-c", "exit 7"], deny=["@internet"])
+            monkeypatch.setattr(os, "close", broken)
+            assert program.wait() == 7
+
+        def test_umask(module):
+            os.umask(0o777)
+        """,
+    )
+    umask = os.umask(0o027)
+    try:
+        with traced(suite, "--seccomp-deny-log=denied.ndjson", "--seccomp-deny-source=supervised") as run:
+            trace = run.trace(status=0)
+            run.expect_nothing_left()
+    finally:
+        os.umask(umask)
+    assert trace.complete
+    assert len(trace.tests) == 3
+    written = [suite.folder / name for name in ("out.ndjson", "out.tests.ndjson", "denied.ndjson")]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in written] == [0o640] * 3
+
+
+def test_a_test_that_denies_itself_prctl(suite: Suite) -> None:
+    """What its marker call gives says so: nobody takes the recorder for dead, or waits for it."""
+    suite.write(
+        "test_sandbox.py",
+        """
+        from pytest_seccomp.linux import seccomp
+        from pytest_seccomp.linux.architecture import native
+
+        def test_sandbox():
+            deny, allow = seccomp.verdict(0x50001), seccomp.verdict(seccomp.RET_ALLOW)  # EPERM
+            number = seccomp.load(seccomp.OFFSET_NUMBER) + seccomp.unless_equal(native().prctl, 1)
+            seccomp.install(number + deny + allow)
+        """,
+    )
+    with traced(suite) as run:
+        trace = run.trace(status=pytest.ExitCode.INTERRUPTED)
+        run.expect_nothing_left()
+    assert trace.run["reasons"] == [protocol.DENIED, "the recorder did not come to its end"]
+
+
+def test_a_test_that_leaves_no_file_to_open(suite: Suite) -> None:
+    """RLIMIT_NOFILE holds for all that comes after it, too: an error with its remedy, and what was recorded is kept."""
+    suite.write(
+        "test_limit.py",
+        """
+        import resource
+
+        def test_limit():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        """,
+    )
+    said = "cannot read what was recorded: Too many open files (EMFILE): let no test leave a low limit of open files"
+    profile = suite.folder / "profile.json"
+    profile.write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+    options = ["--seccomp-deny-log=denied.ndjson", "--seccomp-deny-source=supervised", f"--seccomp-profile={profile}"]
+    options += ["-p", "no:cacheprovider"]  # which older versions of pytest let fail
+    with traced(suite, *options) as run:
+        finished = run.finish(pytest.ExitCode.TESTS_FAILED)
+        until("only the trace's directory is left", lambda: len(run.spool_directories()) == 1)
+    assert "1 passed" in finished.stdout
+    assert finished.stdout.count(said) == 3
+    assert finished.stdout.count("NOT WRITTEN") == 2
+    assert "NOT JUDGED" in finished.stdout

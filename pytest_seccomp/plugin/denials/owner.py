@@ -36,6 +36,8 @@ class DenialOwner(SessionOwner):
         self._notes_told = 0
         self._verdict: SessionVerdict | None = None
         self._ending: list[str] = []
+        self._is_unwritten = self._is_left = False
+        """Whether PATH is not written, and whether the directory is left to the watcher, which removes it."""
 
     @classmethod
     def start(cls, config: pytest.Config, options: DenialOptions) -> "DenialOwner":
@@ -53,7 +55,7 @@ class DenialOwner(SessionOwner):
         self._source, self.merged = watch.source, watch.merged
 
     def _is_settled(self) -> bool:
-        return self._verdict is not None
+        return self._verdict is not None and not self._is_left
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -79,12 +81,23 @@ class DenialOwner(SessionOwner):
         self._withdraw()
         self.merged()
 
+    def _cannot_end(self, session: pytest.Session, error: str) -> None:
+        # The watcher is not told: it removes what this process may not even be able to list
+        self._is_unwritten = self._is_left = True
+        denial_salvage.withdraw(self.directory)
+        self._ending = [f"NOT WRITTEN: {error}"]
+        if self._verdict is None:
+            self._verdict = self._judge(Spooled(reasons=[error]))
+        if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            failed = self._verdict.fails
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED if failed else pytest.ExitCode.INTERNAL_ERROR
+
     def _write(self, found: Spooled) -> pytest.ExitCode:
         """Write PATH; returns what that alone makes of a session."""
         try:
             replaced = self._log.write(found)
         except SeccompError as error:
-            self._ending = [f"NOT WRITTEN: {error}"]
+            self._is_unwritten, self._ending = True, [f"NOT WRITTEN: {error}"]
             return pytest.ExitCode.INTERNAL_ERROR
         place = self._place(self._log.path)
         others = f"{place} was written by another run meanwhile, which this one has replaced"
@@ -112,7 +125,9 @@ class DenialOwner(SessionOwner):
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         self._told = True
         verdict = self._verdict
-        if verdict is None or not summary.is_told(verdict, terminalreporter.verbosity):
+        if verdict is None:
+            return
+        if not self._is_unwritten and not summary.is_told(verdict, terminalreporter.verbosity):
             return
         added = self._config.hook.pytest_seccomp_summary(denials=list(verdict.denials))
         others = [line for lines in added for line in (lines.splitlines() if isinstance(lines, str) else lines)]
