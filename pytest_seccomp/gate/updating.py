@@ -9,21 +9,19 @@ from pathlib import Path
 
 from pytest_seccomp.errors import SeccompError, TraceError
 from pytest_seccomp.gate.additions import ARCHITECTURES, Additions, additions
-from pytest_seccomp.gate.allowed import Allowed, AllowedByProfile
+from pytest_seccomp.gate.allowed import TRACE_SUFFIX, Allowed, AllowedByProfile, is_trace
 from pytest_seccomp.gate.pruning import Names
 from pytest_seccomp.profile import edited
 from pytest_seccomp.profile.architectures import machine_of
 from pytest_seccomp.trace.destination import Destination
 from pytest_seccomp.trace.lock import locked
+from pytest_seccomp.trace.paths import tests_path
 from pytest_seccomp.trace.place import Place, check_writable, lock_of
 from pytest_seccomp.trace.reading import LineParser, os_text
 from pytest_seccomp.trace.records import Record, Untold
 from pytest_seccomp.trace.replacement import replacing, replacing_one
 from pytest_seccomp.trace.sources import find
 from pytest_seccomp.trace.totals import Totals
-
-TRACE_SUFFIX = ".ndjson"
-"""Of a file that is to be made as a trace."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -50,8 +48,10 @@ class Target:
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing is there yet; an empty file was made for us."""
-        return not self.path.exists() or not self.path.stat().st_size
+        """Whether nothing is there yet; an empty file was made for us, unless it is of a trace that has tests."""
+        if not self.path.exists():
+            return True
+        return not self.path.stat().st_size and not (is_trace(self.path) and tests_path(self.path).exists())
 
     def update(self, records: Iterable[Record]) -> Additions:
         """Have the file allow these calls, too, and say what that took. Nothing is written where it takes nothing.

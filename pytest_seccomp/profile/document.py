@@ -89,7 +89,11 @@ def read(path: Path) -> Node:
         kind = irregular(path.stat().st_mode)
         if kind is not None:  # of which some have no end
             raise SeccompError(f"{path} is {kind}, which cannot be read as a profile: name a file")
-        return Node(path, "", json.loads(path.read_bytes(), object_pairs_hook=_once))
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a name with NUL
+        raise SeccompError(f"cannot read {path}: {os_text(error)}") from error
+    try:
+        return Node(path, "", json.loads(data, object_pairs_hook=_once))
     except json.JSONDecodeError as error:
         raise SeccompError(f"{path}: line {error.lineno}, column {error.colno}: no JSON ({error.msg})") from None
     except UnicodeDecodeError:
@@ -98,8 +102,8 @@ def read(path: Path) -> Node:
         raise SeccompError(f"{path}: no JSON (nested too deeply)") from None
     except _Repeated as error:
         raise SeccompError(f"{path}: an object has the member {json.dumps(error.name)} twice") from None
-    except (OSError, ValueError) as error:  # ValueError: a name with NUL, a number of thousands of digits
-        raise SeccompError(f"cannot read {path}: {os_text(error)}") from error
+    except ValueError:  # sys.set_int_max_str_digits
+        raise SeccompError(f"{path}: no JSON that can be read (a number of thousands of digits)") from None
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -92,6 +92,8 @@ def parse_object(text: str) -> dict[str, Any]:
         found = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"no JSON ({error.msg}, column {error.colno})") from None
+    except ValueError:  # sys.set_int_max_str_digits
+        raise ValueError("no JSON that can be read (a number of thousands of digits)") from None
     except RecursionError:
         raise ValueError("no JSON (nested too deeply)") from None
     if type(found) is not dict:

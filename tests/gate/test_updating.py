@@ -11,6 +11,7 @@ from textwrap import dedent
 
 import profiles
 import pytest
+import traces
 
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.gate.allowed import Allowed
@@ -70,6 +71,26 @@ def test_a_trace_alone_has_its_records_sorted_in(tmp_path: Path) -> None:
     added = Target.check(path).update([NAMELESS, record("read"), record("write")])
     assert added.records == [record("read"), NAMELESS]
     assert path.read_text() == "".join(one.format() for one in (record("read"), record("write"), NAMELESS))
+
+
+def test_a_trace_is_made_also_of_no_call(tmp_path: Path) -> None:
+    path = tmp_path / "trace.ndjson"
+    assert not Target.check(path).update([])
+    assert path.read_bytes() == b""
+    allowed = Allowed.read(path)
+    assert (allowed.outside([record("read")]), allowed.unused([record("read")])) == ([record("read")], [])
+    assert Target.check(path).update([record("read")]).records == [record("read")]
+    assert path.read_text() == record("read").format()
+
+
+def test_an_empty_trace_whose_tests_say_that_it_is_incomplete_is_refused(tmp_path: Path) -> None:
+    path, tests = tmp_path / "trace.ndjson", tmp_path / "trace.tests.ndjson"
+    path.touch()
+    tests.write_text(traces.run(complete=False, reasons=["suppressed"]).format())
+    for attempt in (lambda: Allowed.read(path), lambda: Target.check(path).update([record("read")])):
+        with pytest.raises(SeccompError, match=r"trace\.ndjson is incomplete \(suppressed\)"):
+            attempt()
+    assert path.read_bytes() == b""
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"defaultAction": "SCMP_ACT_NOTHING"}'])

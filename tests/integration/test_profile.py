@@ -205,6 +205,26 @@ def test_an_incomplete_trace_passes_no_gate(suite: Suite) -> None:
 UPDATE = "--seccomp-update-profile"
 
 
+def test_what_a_test_has_failed_for_is_told_though_the_records_are_lost(suite: Suite) -> None:
+    profiles.all_but(suite.folder / "profile.json", "getsid")
+    suite.write(
+        "test_a.py",
+        """
+        import os, shutil, sys
+
+        def test_a():
+            os.getsid(0)
+
+        def test_b(pytestconfig):
+            owner = pytestconfig.pluginmanager.get_plugin("seccomp-owner")
+            shutil.rmtree(owner.directory.path)
+        """,
+    )
+    finished = suite.run(OPTION).expect(1)
+    assert "= seccomp profile profile.json: 1 call outside, INCOMPLETE =" in finished.stdout
+    assert re.search(r'\+ "getsid"  # test_a\.py::test_a, call, \S+\[\d+\]\n', finished.stdout)
+
+
 def test_a_crash_is_no_pass(suite: Suite) -> None:
     """What a test called whose worker died has no report that it could fail."""
     profiles.all_but(suite.folder / "profile.json", "getsid")
@@ -271,6 +291,22 @@ def test_what_cannot_be_is_refused_before_the_run(
     suite.write("test_a.py", "raise SystemExit('not reached')")
     finished = refused(suite, options)
     assert said in finished.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("ini", "said"),
+    [
+        ("seccomp_profile = gone.json", "ini option seccomp_profile = gone.json: there is no such file"),
+        (
+            "seccomp_profile = a.json\nseccomp_profile_collection = yes please",
+            "ini option seccomp_profile_collection: invalid truth value 'yes please': write true or false",
+        ),
+    ],
+)
+def test_an_error_of_the_ini_file_names_its_option(suite: Suite, ini: str, said: str) -> None:
+    suite.write("pytest.ini", f"[pytest]\n{ini}\n")
+    suite.write("test_a.py", "raise SystemExit('not reached')")
+    assert said in refused(suite, []).stderr.replace("\n", " ")
 
 
 def refused(suite: Suite, options: list[str]) -> Finished:

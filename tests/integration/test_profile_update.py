@@ -111,5 +111,6 @@ def test_a_run_that_was_interrupted_adds_nothing(suite: Suite) -> None:
         finished = run.finish(pytest.ExitCode.INTERRUPTED)
         assert "seccomp profile profile.json: NOT UPDATED" in finished.stdout
         assert "the session was interrupted: profile.json is left as it was" in finished.stdout
+        assert finished.stdout.count("the session was interrupted") == 1
         run.expect_nothing_left()
     assert profile.read_bytes() == before

@@ -28,7 +28,7 @@ def node(value: Any, place: str = "a.b[1]") -> Node:
         (b"\xff{}", "{path}: no JSON (not UTF-8)"),
         (b"[" * 100_000, "{path}: no JSON (nested too deeply)"),
         (b'{"a": {"b": 1, "b": 2}}', '{path}: an object has the member "b" twice'),
-        (b"1" * 5000, "cannot read {path}: Exceeds the limit"),
+        (b"1" * 5000, "{path}: no JSON that can be read (a number of thousands of digits)"),
     ],
 )
 def test_what_is_no_json_is_refused(path: Path, content: bytes, message: str) -> None:

@@ -14,7 +14,7 @@ from pytest_seccomp.plugin.options import path_of
 from pytest_seccomp.trace.paths import real_path, tests_path
 
 OPTION, COLLECTION = "--seccomp-profile", "--seccomp-profile-collection"
-INI = "seccomp_profile"
+INI, COLLECTION_INI = "seccomp_profile", "seccomp_profile_collection"
 
 
 @dataclass(slots=True, frozen=True)
@@ -29,6 +29,8 @@ class ProfileOptions:
     """Whether calls that it does not allow are added to it, and fail nothing."""
     collection: bool
     """Whether what loading conftests and collecting calls is judged, too."""
+    origin: str = f"{OPTION}="
+    """What has named FILE, as it is written before that."""
 
     @classmethod
     def of(cls, config: pytest.Config) -> "ProfileOptions | None":
@@ -48,8 +50,8 @@ class ProfileOptions:
         else:
             named = os.path.expanduser(by_ini)
             path = (config.inipath.parent if config.inipath is not None else config.rootpath) / named
-        collection = bool(namespace.seccomp_profile_collection or config.getini("seccomp_profile_collection"))
-        return cls(path, named, updates, collection)
+        collection = bool(namespace.seccomp_profile_collection or _collection(config))
+        return cls(path, named, updates, collection, f"{OPTION}=" if given is not None else f"ini option {INI} = ")
 
     def check(self, config: pytest.Config) -> Allowed | None:
         """What is allowed; None where the file is still to be made. Refuses what cannot be judged by, or updated, and
@@ -61,12 +63,19 @@ class ProfileOptions:
             if value:
                 theirs = real_path(Path(path_of(value, option)))
                 if mine in (theirs, real_path(tests_path(theirs))):
-                    clash = f"{OPTION}={self.shown} is a file of {option}={value}"
+                    clash = f"{self.origin}{self.shown} is a file of {option}={value}"
                     raise SeccompError(f"{clash}: name another one for either")
         return None if self.updates and Target.check(self.path).is_new else self.read()
 
     def read(self) -> Allowed:
         """What is allowed. Raises SeccompError."""
         if not self.path.exists():
-            raise SeccompError(f"{OPTION}={self.shown}: there is no such file: {UPDATE} makes it")
+            raise SeccompError(f"{self.origin}{self.shown}: there is no such file: {UPDATE} makes it")
         return Allowed.read(self.path)
+
+
+def _collection(config: pytest.Config) -> object:
+    try:
+        return config.getini(COLLECTION_INI)
+    except (TypeError, ValueError, pytest.UsageError) as error:  # by version of pytest, and by the kind of file
+        raise SeccompError(f"ini option {COLLECTION_INI}: {error}: write true or false") from error

@@ -118,14 +118,25 @@ class ProfileOwner:
             judged.reasons = [*reasons] or ["lines of the trace say so, without a reason"]
         records = sorted(self._made.records(), key=lambda record: (record.name or "", record.arch, record.syscall))
         judged.outside = records if self.allowed is None else self.allowed.outside(records)
+        self._add_reported(judged)
         judged.unused = [] if self.allowed is None else self.allowed.unused(records)
         if self.options.updates:
             judged.added = Additions()
             if cut_short is not None:
-                judged.error = f"{cut_short}: {self.options.shown} is left as it was"
+                left = "not made" if self.allowed is None else "left as it was"
+                judged.error = f"{cut_short}: {self.options.shown} is {left}"
+                judged.reasons = [reason for reason in judged.reasons if reason != cut_short]
             elif not judged.reasons:
                 self._update(judged)
         return judged.fails
+
+    def _add_reported(self, judged: Judged) -> None:
+        """What tests have failed for and the lines, where some are lost, do not have."""
+        known = {(record.arch, record.syscall) for record in judged.outside}
+        for key, finding in self._reported.items():
+            if key not in known:
+                judged.outside.append(finding.record)
+                judged.makers.setdefault(key, Makers(finding, runs=1))
 
     def cannot(self, error: str) -> bool:
         """The lines cannot be seen. The session fails for it."""

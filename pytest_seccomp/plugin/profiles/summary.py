@@ -70,7 +70,8 @@ def _lines(judged: "Judged", options: ProfileOptions, allowed: Allowed | None, *
     if judged.error is not None:
         yield printable(judged.error)
     if judged.reasons:
-        updating = f", so that {shown} is left as it was" if judged.added is not None else ""
+        left = "not made" if allowed is None else "left as it was"
+        updating = f", so that {shown} is {left}" if judged.added is not None else ""
         yield f"INCOMPLETE: calls may be missing{updating}:"
         yield from (f"  {printable(reason)}" for reason in judged.reasons)
     if judged.added is None:
