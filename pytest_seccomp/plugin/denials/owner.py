@@ -85,9 +85,11 @@ class DenialOwner(SessionOwner):
         # The watcher is not told: it removes what this process may not even be able to list
         self._is_unwritten = self._is_left = True
         denial_salvage.withdraw(self.directory)
-        self._ending = [f"NOT WRITTEN: {error}"]
         if self._verdict is None:
             self._verdict = self._judge(Spooled(reasons=[error]))
+            self._ending = [f"NOT WRITTEN: {self._place(self._log.path)}"]
+        else:
+            self._ending = [f"NOT WRITTEN: {error}"]
         if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             failed = self._verdict.fails
             session.exitstatus = pytest.ExitCode.TESTS_FAILED if failed else pytest.ExitCode.INTERNAL_ERROR
