@@ -7,10 +7,10 @@ A profile whose default only logs is one that is being tried out: what it logs i
 judged by what it names. One whose default allows names what it denies, and is judged by that.
 """
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from os import uname
 from pathlib import Path
 from typing import Any
 
@@ -237,7 +237,7 @@ class AllowedByProfile(Allowed):
 
     def _on(self, machine: str) -> _Machine:
         if machine not in self._machines:
-            host = Host(_ARCHITECTURES[machine], kernel_version(os.uname().release), CAPABILITIES)
+            host = Host(_ARCHITECTURES[machine], kernel_version(uname().release), CAPABILITIES)
             self._machines[machine] = _Machine(from_profile(self.path, host))
         return self._machines[machine]
 

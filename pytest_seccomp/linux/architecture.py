@@ -5,8 +5,8 @@ ctypes. Names of all other calls are in `syscalls`.
 Sources: include/uapi/linux/audit.h and elf-em.h (AUDIT_ARCH_*), the kernel's system call tables (numbers).
 """
 
-import os
 import sys
+from os import uname
 
 from pytest_seccomp.errors import BackendError
 
@@ -175,7 +175,7 @@ def native() -> NativeArchitecture:
     Raises BackendError where it is none that we trace on, a 32-bit Python on a 64-bit kernel included: that one makes
     the calls of i386, x32 or arm, although uname says x86_64 or aarch64.
     """
-    machine = os.uname().machine
+    machine = uname().machine
     if sys.maxsize < 2**32:
         raise BackendError(f"cannot trace from a 32-bit Python (machine {machine})", "run pytest with a 64-bit Python")
     architecture = _NATIVE.get(machine)

@@ -53,7 +53,7 @@ def test_numbers_are_those_of_libseccomp(seccomp: ModuleType, arch: NativeArchit
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, machine: str, bits: int) -> None:
-    monkeypatch.setattr(architecture, "os", SimpleNamespace(uname=lambda: SimpleNamespace(machine=machine)))
+    monkeypatch.setattr(architecture, "uname", lambda: SimpleNamespace(machine=machine))
     monkeypatch.setattr(architecture, "sys", SimpleNamespace(maxsize=2 ** (bits - 1) - 1))
 
 

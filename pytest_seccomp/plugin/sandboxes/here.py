@@ -1,8 +1,8 @@
 """The host for which profiles are read: this machine, and what a program that pytest starts may do."""
 
-import os
 import re
 from collections.abc import Iterable
+from os import uname
 
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.linux.architecture import native
@@ -17,7 +17,7 @@ def here(capabilities: Iterable[str] | None = None) -> Host:
     """This host. `capabilities` are those that profiles with `includes` and `excludes` are to go by; without them those
     that pytest has, and so its programs can have: in a container those of the container, for an ordinary user none.
     Raises SeccompError for a name that no capability has."""
-    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    found = re.match(r"(\d+)\.(\d+)", uname().release)
     kernel = (int(found[1]), int(found[2])) if found else (0, 0)
     return Host(native(), kernel, _own() if capabilities is None else _named(capabilities))
 
