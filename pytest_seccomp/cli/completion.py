@@ -1,6 +1,7 @@
 """`pytest-seccomp completion`: what has a shell complete commands and options, made of the commands themselves."""
 
 import argparse
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TypeAlias
 from pytest_seccomp.cli.output import write_lines
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_Known: TypeAlias = Mapping[tuple[str, str], Iterable[str]]
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -62,6 +64,8 @@ class Command:
     name: str
     text: str
     options: list[Option]
+    first: Value | None
+    """The first operand, where it is of another kind than the last and its values are known."""
     operand: Value | None
     runs: bool
 
@@ -69,21 +73,41 @@ class Command:
 def described(commands: _Commands) -> list[Command]:
     """All commands."""
     texts = {action.dest: action.help or "" for action in commands._choices_actions}
-    return [_command(name, texts.get(name, ""), parser) for name, parser in commands.choices.items()]
+    known = _known()
+    return [_command(name, texts.get(name, ""), parser, known) for name, parser in commands.choices.items()]
 
 
-def _command(name: str, text: str, parser: argparse.ArgumentParser) -> Command:
+def _known() -> _Known:
+    """Values that argparse does not know, by command and destination: they are asked for here, not when a command is
+    declared, which would import for each of them what only one needs."""
+    from pytest_seccomp.formats import bases, builtin
+    from pytest_seccomp.linux.syscalls import all_names
+    from pytest_seccomp.profile.groups import groups
+
+    calls = sorted(all_names())
+    return {
+        ("generate", "format"): [format.name for format in builtin.seccomp_profile_formats()],
+        ("generate", "base"): ["python", *bases.bases()],
+        ("generate", "default"): ["errno:EPERM", "errno:ENOSYS", "kill_process", "kill_thread", "trap", "log"],
+        ("prune", "keep"): [*groups(), *calls],
+        ("groups", "names"): list(groups()),
+        ("why", "call"): calls,
+    }
+
+
+def _command(name: str, text: str, parser: argparse.ArgumentParser, known: _Known) -> Command:
+    def value(action: argparse.Action) -> Value:
+        title = action.metavar if isinstance(action.metavar, str) else action.dest
+        choices = tuple(str(choice) for choice in action.choices or known.get((name, action.dest), ()))
+        return Value(title.lower(), choices, is_file=action.type is Path)
+
     options = [
-        Option(tuple(action.option_strings), action.help or "", None if action.nargs == 0 else _value(action))
+        Option(tuple(action.option_strings), action.help or "", None if action.nargs == 0 else value(action))
         for action in parser._actions
         if action.option_strings
     ]
     operands = [action for action in parser._actions if not action.option_strings and action.help != argparse.SUPPRESS]
+    values = [value(action) for action in operands]
+    first = values[0] if len(values) > 1 and values[0].choices else None
     # Of several the last one, of which there may be many
-    return Command(name, text, options, _value(operands[-1]) if operands else None, runs=name == "record")
-
-
-def _value(action: argparse.Action) -> Value:
-    title = action.metavar if isinstance(action.metavar, str) else action.dest
-    choices = tuple(str(choice) for choice in action.choices or ())
-    return Value(title.lower(), choices, is_file=action.type is Path)
+    return Command(name, text, options, first, values[-1] if values else None, runs=name == "record")

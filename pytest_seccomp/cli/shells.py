@@ -15,6 +15,7 @@ def bash(commands: Sequence[Command]) -> Iterator[str]:
     """Files are bash's own default, where nothing else is known and a file can stand."""
     yield "_pytest_seccomp() {"
     yield "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= index words="
+    yield "    local -i operands=0"
     yield "    COMPREPLY=()"
     yield "    for ((index = 1; index < COMP_CWORD; index++)); do"
     runs = " | ".join(command.name for command in commands if command.runs)
@@ -24,10 +25,14 @@ def bash(commands: Sequence[Command]) -> Iterator[str]:
     yield "                return ;;"
     yield "            :-*) ;;"
     yield "            :*) command=${COMP_WORDS[index]} ;;"
+    yield "            *:-*) ;;"
+    yield "            *) operands+=1 ;;"
     yield "        esac"
     yield "    done"
     yield "    if [[ $previous == = ]]; then previous=${COMP_WORDS[COMP_CWORD-2]}; fi"
     yield "    if [[ $current == = ]]; then current=; fi"
+    # The @ of a group is a word of its own (COMP_WORDBREAKS), though what is completed begins with it
+    yield "    if [[ $previous == @ ]]; then current=@$current previous=${COMP_WORDS[COMP_CWORD-2]}; fi"
     yield "    case $command:$previous in"
     for command in commands:
         for option in command.options:
@@ -47,6 +52,11 @@ def bash(commands: Sequence[Command]) -> Iterator[str]:
             yield f"            [[ $current == -* ]] || {{ compopt +o default 2>/dev/null; words='{choices}'; }}"
         else:
             yield "            [[ $current == -* ]] || words="
+        if command.first is not None:
+            choices = " ".join(command.first.choices)
+            yield "            if [[ $current != -* ]] && ((operands == 0)); then"
+            yield f"                compopt +o default 2>/dev/null; words='{choices}'"
+            yield "            fi"
         yield "            ;;"
     yield "    esac"
     yield '    COMPREPLY=($(compgen -W "$words" -- "$current"))'
@@ -84,6 +94,8 @@ def zsh(commands: Sequence[Command]) -> Iterator[str]:
     for command in commands:
         yield f"                {command.name})"
         specifications = [_zsh_option(option) for option in command.options]
+        if command.first is not None:
+            specifications.append(_quoted(f"1:{command.first.title}:{_zsh_action(command.first)}"))
         if command.operand is not None:
             specifications.append(_quoted(f"*:{command.operand.title}:{_zsh_action(command.operand)}"))
         yield f"                    _arguments {' '.join(specifications)} ;;"
@@ -105,7 +117,7 @@ def _zsh_option(option: Option) -> str:
 def _zsh_action(value: Value) -> str:
     if value.is_file:
         return "_files"
-    return f"({' '.join(value.choices)})" if value.choices else " "
+    return f"({' '.join(value.choices)})".replace(":", "\\:") if value.choices else " "
 
 
 def fish(commands: Sequence[Command]) -> Iterator[str]:
@@ -126,6 +138,11 @@ def fish(commands: Sequence[Command]) -> Iterator[str]:
             after = _quoted(f"__fish_seen_subcommand_from {command.name}; and contains -- -- (commandline -opc)")
             yield f"{complete} -n {after} -F -a '(__fish_complete_command)'"
         elif command.operand is not None and command.operand.is_file:
+            if command.first is not None:
+                first = _quoted(
+                    f"__fish_seen_subcommand_from {command.name}; and test (count (commandline -opc)) -eq 2"
+                )
+                yield f"{complete} -n {first} -a {_quoted(' '.join(command.first.choices))}"
             yield f"{within} -F"
         elif command.operand is not None and command.operand.choices:
             yield f"{within} -a {_quoted(' '.join(command.operand.choices))}"

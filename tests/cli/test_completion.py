@@ -13,6 +13,7 @@ from commands import Command
 from running import DEADLINE
 
 from pytest_seccomp.cli import main
+from pytest_seccomp.formats import hooks
 
 
 def script(capsys: pytest.CaptureFixture[str], shell: str) -> str:
@@ -66,6 +67,18 @@ def test_bash(command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Pa
         {"bash", "zsh", "fish"},
         set(),  # files, which bash adds
     ]
+    assert complete("generate --base cru", "generate --format _", "generate --default errno:EP", "why socketc") == [
+        {"crun", "crun-nnp"},
+        set(hooks.all_formats()),
+        {"errno:EPERM"},
+        {"socketcall"},
+    ]
+    # As words are broken at @, and as they are where the user has taken it out of COMP_WORDBREAKS
+    assert complete("groups @ internet", "groups @internet", "prune --keep @ internet", "prune --keep execvea") == [
+        *({"@internet"}, {"@internet"}, {"@internet"}, {"execveat"})
+    ]
+    assert "@mount" in complete("groups @")[0]
+    assert complete("why socket out") == [set()]
     (after,) = complete("record -o out.ndjson -- tru")
     assert "true" in after
     assert complete("record -- true --") == [set()]
@@ -76,7 +89,9 @@ def test_fish(command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Pa
     known = commands_and_options(command)
     (tmp_path / "script").write_text(script(capsys, "fish"))
     (tmp_path / "trace.ndjson").touch()
-    lines = ["", *(f"{name} --" for name in known), "show --sort ", "show tr", "record -o x -- tru"]
+    lines = ["", *(f"{name} --" for name in known)]
+    lines += ["why socketc", "why socket tr", "generate --default errno:EP", "groups @inter", "prune --keep execvea"]
+    lines += ["show --sort ", "show tr", "record -o x -- tru"]
     ask = "\n".join(f"echo =; complete -C 'pytest-seccomp {line}'" for line in lines)
     result = subprocess.run(
         ["fish", "--no-config", "-c", f"source script\n{ask}"],
@@ -92,6 +107,7 @@ def test_fish(command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Pa
     ]
     assert answers[0] == set(known)
     assert dict(zip(known, answers[1:], strict=False)) == known
+    assert answers[-8:-3] == [{"socketcall"}, {"trace.ndjson"}, {"errno:EPERM"}, {"@internet"}, {"execveat"}]
     assert answers[-3] == {"count", "name"}
     assert "trace.ndjson" in answers[-2]
     assert "true" in answers[-1]
@@ -113,6 +129,9 @@ def test_zsh(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
                 ("pytest-seccomp comple\t", ["completion"]),
                 ("f\t", ["fish"]),
                 ("\x15pytest-seccomp show --sort \t", ["count", "name"]),
+                ("\x15pytest-seccomp why socketc\t", ["socketcall"]),
+                ("\x15pytest-seccomp generate --default errno:EP\t", ["errno:EPERM"]),
+                ("\x15pytest-seccomp groups @inter\t", ["@internet"]),
                 ("\x15pytest-seccomp record -\t", ["--no-wait", "--backend"]),
                 ("\x15pytest-seccomp record -o x -- setpr\t", ["setpriv"]),
             ):
