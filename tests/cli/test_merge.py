@@ -28,6 +28,13 @@ def test_shards_become_one_trace(command: Command, trace: Trace, tmp_path: Path)
     ]
 
 
+def test_the_output_is_told_as_it_was_named(
+    command: Command, trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command("merge", "-o", "all.ndjson", trace("one")).out.startswith("all.ndjson: complete, from 1 trace\n")
+
+
 def test_files_as_a_shell_expands_them(command: Command, trace: Trace, tmp_path: Path) -> None:
     trace("one"), trace("two")
     result = command("merge", *sorted(tmp_path.glob("*.ndjson")), "-o", tmp_path / "merged/all.ndjson")
