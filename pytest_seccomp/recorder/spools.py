@@ -1,5 +1,6 @@
 """The directory in which the recorders of one run write their spools, until the session that owns it merges them."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -68,8 +69,16 @@ class SpoolDirectory:
         return str(self.path / f"{name}-{secrets.token_hex(4)}{_SUFFIX}")
 
     def spools(self, name: str = "") -> list[Path]:
-        """The spools that are there, in order; with a name only those of that worker."""
-        return sorted(self.path.glob(f"{name}-*{_SUFFIX}" if name else f"*{_SUFFIX}"))
+        """The spools that are there, in order; with a name only those of that worker. Raises OSError where this process
+        may open no more files: pathlib would say that there are none."""
+        try:
+            names = os.listdir(self.path)
+        except OSError as error:
+            if error.errno == errno.EMFILE:
+                raise
+            return []  # somebody has removed it
+        beginning = f"{name}-" if name else ""
+        return sorted(self.path / found for found in names if found.startswith(beginning) and found.endswith(_SUFFIX))
 
     def has_tests(self) -> bool:
         """Whether a run of a test was recorded, to its end or not."""

@@ -1,5 +1,6 @@
 """The directory of spools: ours alone, known by its token, and gone without a trace where it cannot be written."""
 
+import resource
 import stat
 import tempfile
 from pathlib import Path
@@ -119,6 +120,20 @@ def test_spools_that_somebody_removes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not directory.has_tests()
     assert directory.wait_until_written(0) == [Path(there.path)]
     there.close()
+
+
+def test_no_spool_can_be_looked_for() -> None:
+    """Which is not the same as none that is there."""
+    directory = SpoolDirectory.create()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            directory.spools()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    directory.remove()
+    assert directory.spools() == []
 
 
 def test_removing_it_twice_is_nothing() -> None:
