@@ -187,7 +187,10 @@ def test_a_plugin_that_runs_each_test_in_a_child(suite: Suite, options: tuple[st
     assert trace.complete
     passes, fails = trace.test("test_passes"), trace.test("test_fails")
     assert (passes.outcome, fails.outcome) == ("passed", "failed")
-    assert without_futex(passes.own) == {"call": {"getppid": 100}}
+    # The parent's waiting counts for the child's test where the child has made its marker call first
+    own = without_futex(passes.own)
+    calls = {(phase, name): count for phase, found in own.items() for name, count in found.items() if name != "wait4"}
+    assert calls == {("call", "getppid"): 100}
     assert fails.phase("call")["getppid"] == 200
 
 
