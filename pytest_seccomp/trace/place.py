@@ -69,6 +69,8 @@ class Place:
         if _is_mount_point(path):  # a single file mounted into a container: EBUSY when it is to be replaced
             self.refuse("it is a mount point and cannot be replaced", "mount its directory instead")
         if not os.access(path, os.W_OK, effective_ids=True):
+            if _is_another(path, found):  # a lock that its holder has removed meanwhile
+                return self.check_regular(path)
             self.refuse("no right to write to it", "name another file")
         directory = path.parent.stat()
         if directory.st_mode & stat.S_ISVTX and os.geteuid() not in (0, found.st_uid, directory.st_uid):
@@ -91,6 +93,15 @@ def check_writable(directories: Iterable[Path]) -> None:
     for directory in directories:
         with tempfile.TemporaryFile(dir=directory):
             pass
+
+
+def _is_another(path: Path, found: os.stat_result) -> bool:
+    """Whether what was found at a path is not there any more."""
+    try:
+        now = path.lstat()
+    except FileNotFoundError:
+        return True
+    return (now.st_ino, now.st_ctime_ns) != (found.st_ino, found.st_ctime_ns)
 
 
 def _is_mount_point(path: Path) -> bool:

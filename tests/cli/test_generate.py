@@ -53,11 +53,11 @@ def test_two_at_once(command: Command, trace: Trace, tmp_path: Path) -> None:
     whole = {(tmp_path / action).read_bytes() for action in actions}
     program = [sys.executable, "-m", "pytest_seccomp"]
     commands = [[*program, *arguments(action, output)] for action in actions]
-    running = [subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for argv in commands]
+    running = [subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for argv in commands]
     while any(process.poll() is None for process in running):
         assert not output.exists() or output.read_bytes() in whole
         time.sleep(0.001)
-    assert [process.returncode for process in running] == [0] * len(actions)
+    assert [(process.communicate()[1], process.returncode) for process in running] == [(b"", 0)] * len(actions)
     assert output.read_bytes() in whole
     assert not [left for left in tmp_path.iterdir() if left.suffix in (".lock", ".tmp")]
 

@@ -11,7 +11,7 @@ from traces import run
 
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace.destination import Destination
-from pytest_seccomp.trace.place import Identity
+from pytest_seccomp.trace.place import Identity, Place
 
 RECORD = '{"syscall": 0, "name": "read", "count": 9, "arch": "x86_64", "tests": 2, "collection": 4}\n'
 
@@ -243,3 +243,17 @@ def test_an_identity_changes_with_each_replacement_and_each_write(tmp_path: Path
     second = Identity.of(path)
     path.write_text("three")
     assert len({first, second, Identity.of(path)}) == 3
+
+
+def test_a_lock_that_its_holder_removes_while_it_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is in the way, as if it had been looked at a moment later."""
+    lock = tmp_path / "out.ndjson.lock"
+    lock.touch()
+    access = os.access
+
+    def removed_before(path: Path, mode: int, **options: bool) -> bool:
+        lock.unlink(missing_ok=True)
+        return access(path, mode, **options)
+
+    monkeypatch.setattr(os, "access", removed_before)
+    assert Place(lock, "a trace").check_regular(lock) is False
