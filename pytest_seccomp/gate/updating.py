@@ -14,6 +14,7 @@ from pytest_seccomp.gate.pruning import Names
 from pytest_seccomp.profile import edited
 from pytest_seccomp.profile.architectures import machine_of
 from pytest_seccomp.trace.destination import Destination
+from pytest_seccomp.trace.length import say_lines
 from pytest_seccomp.trace.lock import locked
 from pytest_seccomp.trace.paths import tests_path
 from pytest_seccomp.trace.place import Place, check_writable, lock_of
@@ -136,4 +137,5 @@ def _add_to_trace(path: Path, records: Sequence[Record]) -> None:
         for raw in lines:
             new.tests.write(raw if raw.endswith(b"\n") else raw + b"\n")
         new.tests.write(Untold(list(records), complete=True).format().encode("ascii"))
+        say_lines(new.tests, len(lines))
         new.records.write(text)

@@ -1,19 +1,17 @@
 """What the recorders of a run wrote, as input: a run that is not yet a trace."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from pytest_seccomp.trace.length import rewrite
 from pytest_seccomp.trace.records import Line, Run
 from pytest_seccomp.trace.spool import Spool, SpoolParser
 from pytest_seccomp.trace.totals import Totals
 
 Visit = Callable[[Line], None]
 """Is shown each line of a test, of a collection or a harness."""
-
-_CHUNK = 1024 * 1024
 
 
 @dataclass(slots=True, frozen=True)
@@ -41,9 +39,9 @@ class Recorded:
     def write_to(self, output: BinaryIO, visit: Visit | None = None) -> Totals:
         """Append the run's line and those of its spools to a tests file, in one pass; says what they add up to."""
         # Its line comes first, but how complete it was shows last. It is almost always as complete as the caller
-        # believes.
+        # believes, and so the line as long.
         start = output.tell()
-        believed = self.run.format().encode("ascii")
+        believed = replace(self.run, lines=0).format().encode("ascii")
         output.write(believed)
         totals = Totals()
         found = replace(self.run, reasons=list(self.run.reasons))
@@ -51,12 +49,8 @@ class Recorded:
             output.write(line.format().encode("ascii"))
             if visit is not None:
                 visit(line)
-        proved = found.format().encode("ascii")
-        if proved != believed:
-            _move_rest(output, start + len(believed), len(proved) - len(believed))
-            output.seek(start)
-            output.write(proved)
-            output.seek(0, os.SEEK_END)
+        found.lines = totals.lines
+        rewrite(output, start, len(believed), found.format().encode("ascii"))
         totals.add(found)
         return totals
 
@@ -71,15 +65,3 @@ class Recorded:
             found.complete = found.complete and spool.complete
             found.lost = None if found.lost is None or spool.lost is None else found.lost + spool.lost
             found.reasons += [reason for reason in spool.reasons if reason not in found.reasons]
-
-
-def _move_rest(file: BinaryIO, begin: int, distance: int) -> None:
-    """Move all from `begin` to the end of a file by some bytes, in flat memory."""
-    size = file.seek(0, os.SEEK_END)
-    offsets = range(begin, size, _CHUNK)
-    for offset in reversed(offsets) if distance > 0 else offsets:
-        file.seek(offset)
-        chunk = file.read(_CHUNK)
-        file.seek(offset + distance)
-        file.write(chunk)
-    file.truncate(size + distance)

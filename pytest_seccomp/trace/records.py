@@ -14,6 +14,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from pytest_seccomp.trace.counts import Call, Counts
+from pytest_seccomp.trace.length import lines_in, with_lines
 from pytest_seccomp.trace.members import (
     BOOL,
     INT,
@@ -163,16 +164,19 @@ class Untold:
 
     records: list[Record]
     complete: bool
+    lines: int | None = None
+    """How many lines follow in the file, at least; None where it does not say."""
 
     def format(self) -> str:
         """The line as the file has it, newline included."""
         records = [record.members for record in self.records]
-        return dumps({"kind": "trace", "complete": self.complete, "syscalls": records}) + "\n"
+        return _beginning({"kind": "trace", "complete": self.complete, "syscalls": records}, self.lines)
 
     @classmethod
     def from_object(cls, members: Mapping[str, Any]) -> "Untold":
         """From the members of such a line."""
-        return cls([Record.from_object(entry) for entry in entries(members)], take(members, "complete", BOOL))
+        records = [Record.from_object(entry) for entry in entries(members)]
+        return cls(records, take(members, "complete", BOOL), lines_in(members))
 
 
 @dataclass(slots=True)
@@ -195,17 +199,19 @@ class Run:
     """Of pytest-xdist; 0 without it."""
     reasons: list[str] = field(default_factory=list)
     """Why it is incomplete; in the file only where it is."""
+    lines: int | None = None
+    """How many lines follow in the file, at least; None where it does not say."""
 
     @property
     def members(self) -> dict[str, Any]:
-        """As the file has it: `reasons` are there only where it is incomplete."""
+        """What the file says of the run: `reasons` are there only where it is incomplete."""
         found: dict[str, Any] = {"kind": "run", "format": FORMAT}
         found |= {name: getattr(self, name) for name in _RUN_MEMBERS}
         return found if self.complete else {**found, "reasons": self.reasons}
 
     def format(self) -> str:
         """The line as the file has it, newline included."""
-        return dumps(self.members) + "\n"
+        return _beginning(self.members, self.lines)
 
     @classmethod
     def from_object(cls, members: Mapping[str, Any]) -> "Run":
@@ -214,6 +220,7 @@ class Run:
         if version > FORMAT:
             raise NewerFormat(f"format {version} is newer than this pytest-seccomp, which reads {FORMAT}: update it")
         run = cls(**{name: take(members, name, types) for name, types in _RUN_MEMBERS.items()})
+        run.lines = lines_in(members)
         run.reasons = take(members, "reasons", LIST) if "reasons" in members else []
         if not all(type(text) is str for text in (*run.selection, *run.reasons)):
             raise ValueError('"selection" and "reasons" are lists of texts')
@@ -232,3 +239,8 @@ _RUN_MEMBERS: dict[str, tuple[type, ...]] = {
     "arch": TEXT,
     "workers": INT,
 }
+
+
+def _beginning(members: Mapping[str, Any], lines: int | None) -> str:
+    """A line that can be the first one of a file."""
+    return f"{dumps(members)}\n" if lines is None else with_lines(members, lines)

@@ -30,7 +30,7 @@ class Source:
         only PATH, one line with its records.
 
         Whoever reads to the end has a sound trace. TraceError where a file is no trace, is empty, lacks its beginning,
-        or where PATH does not follow from the tests file, as when that was cut off between two lines.
+        lacks its end, or where PATH does not follow from the tests file.
         """
         # PATH first, which is short: whoever replaces the two meanwhile then has little time to come in between.
         records = None if self.path is None else _read_records(self.path, parser)
@@ -42,11 +42,18 @@ class Source:
             totals.add(untold)
             yield untold.format().encode("ascii"), untold
             return
+        whole = 0
         for raw, item in parsed_lines(self.tests, _in_order(parser)):
             totals.add(item)
+            if not isinstance(item, Line) and item.lines is not None:
+                whole = max(whole, totals.lines + item.lines)
             yield raw, item
-        if not totals.runs and not totals.untold:
+        if not totals.lines:
             raise _empty(self.tests)
+        if totals.lines < whole:
+            raise TraceError(
+                f"{self.tests} is not whole, it has {totals.lines} lines of {whole}: record it anew or leave it out"
+            )
         if records is not None and records != totals.records():
             raise TraceError(
                 f"{self.path} and {self.tests} do not agree: one of them is damaged, of another run, or being replaced "

@@ -9,11 +9,12 @@ from typing import BinaryIO, Protocol
 
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace.destination import Destination
+from pytest_seccomp.trace.length import say_lines
 from pytest_seccomp.trace.lock import locked
 from pytest_seccomp.trace.place import Identity
 from pytest_seccomp.trace.recorded import Recorded, Visit
 from pytest_seccomp.trace.records import Record, Run
-from pytest_seccomp.trace.replacement import replacing
+from pytest_seccomp.trace.replacement import Replacement, replacing
 from pytest_seccomp.trace.totals import Figures, Totals
 
 __all__ = ["Destination", "Mergeable", "Written", "merge_traces", "write_trace"]
@@ -67,7 +68,7 @@ def write_trace(
         whole = earlier.write_to(new.tests) if earlier else Totals()
         totals = Recorded(run, spools).write_to(new.tests, visit)
         whole.add_totals(totals)
-        _write_records(new.records, whole)
+        _finish(new, whole)
     replaced_other = not append and before is not None and before != destination.seen
     return _written(destination, totals, file_complete=whole.complete, replaced_other=replaced_other)
 
@@ -88,14 +89,15 @@ def merge_traces(destination: Destination, sources: Sequence[Mergeable]) -> Writ
         whole = Totals()
         for source in sources:
             whole.add_totals(source.write_to(new.tests))
-        _write_records(new.records, whole)
+        _finish(new, whole)
     replaced_other = before is not None and before != destination.seen
     return _written(destination, whole, file_complete=whole.complete, replaced_other=replaced_other)
 
 
-def _write_records(output: BinaryIO, totals: Totals) -> None:
+def _finish(new: Replacement, totals: Totals) -> None:
+    say_lines(new.tests, totals.lines - 1)
     for record in totals.records():
-        output.write(record.format().encode("ascii"))
+        new.records.write(record.format().encode("ascii"))
 
 
 def _written(destination: Destination, totals: Totals, *, file_complete: bool, replaced_other: bool) -> Written:

@@ -53,6 +53,8 @@ class Totals:
     """Runs of a test, those without a call included."""
     untold: int = 0
     """Traces that came without their tests file."""
+    lines: int = 0
+    """Of all kinds."""
     _sums: defaultdict[Call, Sums] = field(default_factory=lambda: defaultdict(Sums))
     _known: dict[tuple[str, int, str | None], Call] = field(default_factory=dict)
 
@@ -63,6 +65,7 @@ class Totals:
         elif isinstance(item, Untold):
             self.add_untold(item)
         else:
+            self.lines += 1
             self.runs += 1
             self.lost = _sum(self.lost, item.lost)
             if not item.complete:
@@ -70,6 +73,7 @@ class Totals:
 
     def add_line(self, line: Line) -> None:
         """Add a test, a collection or a harness. What it lost is in its run's line already."""
+        self.lines += 1
         sums = self._sums
         if line.head.kind == "test":
             self.tests += 1
@@ -94,6 +98,7 @@ class Totals:
             its.tests += record.tests
             its.in_tests += record.count - record.collection
             its.collection = max(its.collection, record.collection)
+        self.lines += 1
         self.untold += 1
         if not untold.complete:
             self.mark_incomplete(["a trace that came without its tests file was incomplete"])
@@ -106,6 +111,7 @@ class Totals:
             its.in_tests += sums.in_tests
             its.collection = max(its.collection, sums.collection)
             its.harness += sums.harness
+        self.lines += other.lines
         self.runs += other.runs
         self.tests += other.tests
         self.untold += other.untold

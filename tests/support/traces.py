@@ -52,6 +52,11 @@ def run(**members: Any) -> Run:
     return Run(**{**usual, **members})
 
 
+def run_line(lines: int, **members: Any) -> Members:
+    """The line of a run in its file, which so many lines follow."""
+    return {**run(**members).members, "lines": lines}
+
+
 def spooled_test(nodeid: str, syscalls: Sequence[Any], **members: Any) -> Members:
     """A spool's line for a test, given [architecture, number, {phase: count}] for each call."""
     usual: Members = {

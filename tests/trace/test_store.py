@@ -11,10 +11,22 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from traces import END, X86_64, final_line, lines, objects, run, spooled_other, spooled_test, trace_of, write_spool
+from traces import (
+    END,
+    X86_64,
+    final_line,
+    lines,
+    objects,
+    run,
+    run_line,
+    spooled_other,
+    spooled_test,
+    trace_of,
+    write_spool,
+)  # fmt: skip
 
 from pytest_seccomp.errors import TraceError
-from pytest_seccomp.trace import recorded
+from pytest_seccomp.trace import length
 from pytest_seccomp.trace.store import Destination, Written, write_trace
 from pytest_seccomp.trace.totals import Figures
 
@@ -46,7 +58,7 @@ def test_a_run_makes_both_files(tmp_path: Path) -> None:
     spool = write_spool(tmp_path / "spool", SPOOLED)
     written = write(tmp_path / "out/out.ndjson", spool, workers=2)
     assert (written.path, written.tests) == (tmp_path / "out/out.ndjson", tmp_path / "out/out.tests.ndjson")
-    assert objects(written.tests) == [run(workers=2).members, *map(final_line, SPOOLED)]
+    assert objects(written.tests) == [run_line(4, workers=2), *map(final_line, SPOOLED)]
     assert objects(written.path) == [
         {"syscall": 0, "name": "read", "count": 19, "arch": "x86_64", "tests": 1, "collection": 10},
         {"syscall": 1, "name": "write", "count": 1, "arch": "x86_64", "tests": 0, "collection": 1},
@@ -98,7 +110,7 @@ def test_the_line_of_the_run_says_what_its_spools_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, lost: int, reasons: list[str]
 ) -> None:
     """It is written first and known last: it becomes longer, or shorter, with all other lines already there."""
-    monkeypatch.setattr(recorded, "_CHUNK", chunk)
+    monkeypatch.setattr(length, "_CHUNK", chunk)
     full = write_spool(tmp_path / "full", SPOOLED, {**END, "lost": None, "complete": False, "reasons": []})
     silent = write_spool(tmp_path / "silent", SPOOLED, {**END, "lost": None})
     for spool, more in ((full, ["the recorder's trace is incomplete"]), (silent, [])):
@@ -106,7 +118,7 @@ def test_the_line_of_the_run_says_what_its_spools_say(
         expected = [*reasons, *more]
         assert (written.complete, written.lost, written.reasons) == (not expected, None, expected)
         header, *others = objects(written.tests)
-        assert header == run(complete=not expected, lost=None, reasons=expected).members
+        assert header == run_line(4, complete=not expected, lost=None, reasons=expected)
         assert others == list(map(final_line, SPOOLED))
 
 
@@ -120,10 +132,11 @@ def test_appending_adds_a_run_and_keeps_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "out/out.ndjson"
     spool = write_spool(tmp_path / "spool", SPOOLED)
     first = write(path, spool, append=True)
-    before = first.tests.read_bytes()
+    before = objects(first.tests)
     second = write(path, spool, append=True, python="3.12.0")
-    assert second.tests.read_bytes().startswith(before)
-    assert [line["python"] for line in objects(second.tests) if line["kind"] == "run"] == ["3.13.0", "3.12.0"]
+    after = objects(second.tests)
+    assert after[:5] == [{**before[0], "lines": 9}, *before[1:]]
+    assert [line["python"] for line in after if line["kind"] == "run"] == ["3.13.0", "3.12.0"]
     assert objects(path)[0] == {
         "syscall": 0,
         "name": "read",
@@ -150,7 +163,7 @@ def test_appending_to_a_trace_without_its_tests_file_keeps_its_records(tmp_path:
     records = objects(path)
     first.tests.unlink()
     written = write_trace(Destination.check(path, append=True), run(), [spool], append=True)
-    assert objects(written.tests)[0] == {"kind": "trace", "complete": True, "syscalls": records}
+    assert objects(written.tests)[0] == {"kind": "trace", "complete": True, "syscalls": records, "lines": 5}
     both = {record["name"]: record["count"] for record in objects(path)}
     assert both == {"read": 28, "write": 1, "getpid": 2000}
 
@@ -168,7 +181,7 @@ def test_a_trace_whose_path_was_removed_is_not_appended_to(tmp_path: Path) -> No
     write(path, spool)
     path.unlink()
     written = write(path, spool, append=True)
-    assert objects(written.tests) == [run().members, *map(final_line, SPOOLED)]
+    assert objects(written.tests) == [run_line(4), *map(final_line, SPOOLED)]
 
 
 def test_replacing_what_was_there_at_the_check_is_no_surprise_but_another_runs_trace_is(tmp_path: Path) -> None:

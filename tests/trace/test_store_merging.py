@@ -1,5 +1,6 @@
 """Merging traces: the files of several runs into those of one."""
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -29,6 +30,11 @@ def shard(folder: Path, name: str, spooled: list[dict[str, Any]], end: dict[str,
     return write_trace(Destination.check(folder / name / "out.ndjson"), run(), [spool]).path
 
 
+def without_lengths(path: Path) -> list[str]:
+    """The lines of a tests file without what depends on their place."""
+    return [json.dumps({name: value for name, value in line.items() if name != "lines"}) for line in objects(path)]
+
+
 @given(st.lists(st.lists(lines, max_size=3), min_size=1, max_size=4), st.data())
 @settings(max_examples=25)
 def test_shards_merge_in_any_order_and_grouping_to_the_same_path(
@@ -44,7 +50,7 @@ def test_shards_merge_in_any_order_and_grouping_to_the_same_path(
         rest = data.draw(st.permutations([group.path, *order[middle:]]))
         grouped = merge_traces(Destination.check(folder / "grouped.ndjson"), find_all(rest))
         assert grouped.path.read_bytes() == direct.path.read_bytes()
-        assert sorted(grouped.tests.read_bytes().splitlines()) == sorted(direct.tests.read_bytes().splitlines())
+        assert sorted(without_lengths(grouped.tests)) == sorted(without_lengths(direct.tests))
         assert (grouped.complete, grouped.lost) == (direct.complete, direct.lost)
 
 
