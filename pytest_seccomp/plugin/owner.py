@@ -148,9 +148,13 @@ class Owner(SessionOwner):
     def _read(self, run: Run, spools: list[Path]) -> bool:
         """Have the profile judge what was recorded. Returns whether the session fails for it."""
         assert self._profile is not None, "nothing is recorded for nobody"
-        totals = Recorded(run, spools).read(self._profile.visit)
         self._is_read = True
-        self._withdraw()
+        try:
+            totals = Recorded(run, spools).read(self._profile.visit)
+        except SeccompError as error:
+            return self._profile.cannot(str(error))
+        finally:
+            self._withdraw()
         return self._judge(totals.complete, totals.reasons)
 
     def _judge(self, complete: bool, reasons: list[str]) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_seccomp.linux.open_files import many_open_files
 from pytest_seccomp.linux.process import status_field
 from pytest_seccomp.recorder.spools import SpoolDirectory
 from pytest_seccomp.trace.reading import os_text, remedy
@@ -58,10 +59,11 @@ class SessionOwner:
             return (yield)
         finally:
             if self._is_the_owner():
-                # A test may have left another one, with which nobody could read the files
+                # A test may have left another one, with which nobody could read the files, and open files a low limit
                 umask = None if self._umask is None else set_umask(self._umask)
                 try:
-                    self._end(session)
+                    with many_open_files():
+                        self._end(session)
                 except OSError as error:
                     self._cannot_end(session, f"cannot read what was recorded: {os_text(error)}: {remedy(error)}")
                 finally:

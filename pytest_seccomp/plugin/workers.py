@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pytest_seccomp.linux.open_files import many_open_files
 from pytest_seccomp.recorder.spools import SpoolDirectory
 
 SPOOL_SECONDS = 10.0
@@ -160,7 +161,8 @@ class Worker:
             return (yield)
         finally:
             if os.getpid() == self._process:  # no forked child, in which a test came back into pytest
-                session.config.workeroutput[self._task.name] = self._output()  # type: ignore[attr-defined]
+                with many_open_files():  # a test may have left a low limit
+                    session.config.workeroutput[self._task.name] = self._output()  # type: ignore[attr-defined]
 
     def _output(self) -> dict[str, object]:
         findings = self._finish()

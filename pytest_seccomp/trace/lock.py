@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pytest_seccomp.errors import TraceError
-from pytest_seccomp.trace.reading import os_text
+from pytest_seccomp.trace.reading import os_text, remedy
 
 PATIENCE = 600.0
 """Seconds to wait for others. Merging takes seconds at most; the lock of a process that died is free at once."""
@@ -54,7 +54,8 @@ def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
             )
             raise TraceError(message) from error
         except OSError as error:
-            raise TraceError(f"cannot lock {path}: {os_text(error)}: name a place that you can write to") from error
+            its_remedy = remedy(error, "name a place that you can write to")
+            raise TraceError(f"cannot lock {path}: {os_text(error)}: {its_remedy}") from error
     try:
         yield
     finally:

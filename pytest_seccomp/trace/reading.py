@@ -79,11 +79,11 @@ def os_text(error: Exception) -> str:
     return f"{error.strerror or error}{f' ({code})' if code else ''}"
 
 
-def remedy(error: OSError) -> str:
+def remedy(error: OSError, otherwise: str = "make room or name another place") -> str:
     """What a user can do where files cannot be read or written."""
     if error.errno == errno.EMFILE:
         return "let no test leave a low limit of open files behind (RLIMIT_NOFILE)"
-    return "make room or name another place"
+    return otherwise
 
 
 def parse_object(text: str) -> dict[str, Any]:

@@ -24,10 +24,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pytest_seccomp.errors import TraceError
 from pytest_seccomp.linux.syscalls import identify
 from pytest_seccomp.trace.counts import PHASES, Call, Counts
 from pytest_seccomp.trace.members import BOOL, INT_OR_NULL, LIST, TEXT, natural, objects, take
-from pytest_seccomp.trace.reading import Remembered, exactly, os_text, parse_object, raw_decode
+from pytest_seccomp.trace.reading import Remembered, exactly, os_text, parse_object, raw_decode, remedy
 from pytest_seccomp.trace.records import Head, Line
 from pytest_seccomp.trace.sandboxes import Sandbox
 
@@ -68,7 +69,10 @@ class Spool:
     reasons: list[str] = field(default_factory=list)
 
     def lines(self) -> Iterator[Line]:
-        """Its lines in their order. What cannot be read is noted in `reasons`: the other spools are still worth it."""
+        """Its lines in their order. What is damaged or gone is noted in `reasons`: the other spools are still worth it.
+
+        TraceError where it is there and cannot be read: as long as nobody goes on without it, nothing of it is lost.
+        """
         worker: str | None = None
         end: End | None = None
         incomplete = damaged = 0
@@ -89,8 +93,11 @@ class Spool:
                     worker = item.head.worker
                     incomplete += not item.head.complete
                     yield item
+        except FileNotFoundError:
+            self.reasons.append(f"what the recorder wrote to {self.path} is gone: somebody has removed it")
         except OSError as error:
-            self.reasons.append(f"cannot read what the recorder wrote to {self.path}: {os_text(error)}")
+            its_remedy = remedy(error, "make it readable, or move it away")
+            raise TraceError(f"cannot read what was recorded in {self.path}: {os_text(error)}: {its_remedy}") from error
         self._judge(end, incomplete, damaged, f"{worker}: " if worker else "")
 
     def _judge(self, end: End | None, incomplete: int, damaged: int, of: str) -> None:

@@ -258,15 +258,76 @@ def test_a_test_that_denies_itself_prctl(suite: Suite) -> None:
     assert trace.run["reasons"] == [protocol.DENIED, "the recorder did not come to its end"]
 
 
+def test_a_test_that_lowers_the_limit_of_open_files(suite: Suite) -> None:
+    """RLIMIT_NOFILE holds for what comes after it, too, but anybody may raise it again as far as the hard one."""
+    suite.write(
+        "test_limit.py",
+        """
+        import os, resource
+
+        def test_limit():
+            os.getppid()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (5, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        """,
+    )
+    suite.write(
+        "conftest.py",
+        """
+        import resource
+
+        def pytest_unconfigure():
+            with open(2, "w", closefd=False) as stderr:
+                print("left:", resource.getrlimit(resource.RLIMIT_NOFILE)[0], file=stderr)
+        """,
+    )
+    options = ["--seccomp-deny-log=denied.ndjson", "--seccomp-deny-source=supervised", "-p", "no:cacheprovider"]
+    with traced(suite, *options) as run:
+        finished = run.finish(0)
+        run.expect_nothing_left()
+    trace = finished.trace()
+    assert trace.complete
+    assert trace.test("test_limit").own["call"]["getppid"] == 1
+    assert (suite.folder / "denied.ndjson").read_bytes() == b""
+    assert "left: 5" in finished.stderr
+
+
+@pytest.mark.parametrize("limit", range(15, 21))
+def test_a_test_that_leaves_a_few_files_to_open(suite: Suite, limit: int) -> None:
+    """For good, by the hard limit. Whichever file is the first that cannot be opened: what was recorded is in the
+    trace, or kept."""
+    suite.write(
+        "test_limit.py",
+        f"""
+        import os, resource
+
+        def test_limit():
+            os.getppid()
+            resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))
+        """,
+    )
+    with traced(suite, "-p", "no:cacheprovider") as run:
+        finished = run.finish()
+        if finished.status == 0:
+            trace = finished.trace()
+            assert trace.complete
+            assert trace.test("test_limit").own["call"]["getppid"] == 1
+            run.expect_nothing_left()
+        else:
+            assert "What was recorded is kept. This makes a trace of it:" in finished.stdout
+            (kept,) = run.spool_directories()
+            assert f"pytest-seccomp merge {kept} -o " in finished.stdout
+            assert not (suite.folder / "out.ndjson").exists()
+
+
 def test_a_test_that_leaves_no_file_to_open(suite: Suite) -> None:
-    """RLIMIT_NOFILE holds for all that comes after it, too: an error with its remedy, and what was recorded is kept."""
+    """Nor the right to raise the limit: an error with its remedy, and what was recorded is kept."""
     suite.write(
         "test_limit.py",
         """
         import resource
 
         def test_limit():
-            resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
         """,
     )
     said = "cannot read what was recorded: Too many open files (EMFILE): let no test leave a low limit of open files"

@@ -48,6 +48,27 @@ def test_workers_that_do_not_see_the_controllers_files(counting: Suite, tmp_path
 
 
 @pytest.mark.needs("root", "mount")
+def test_a_worker_elsewhere_in_which_a_test_lowers_the_limit_of_open_files(suite: Suite, tmp_path: Path) -> None:
+    """It has to read its spool."""
+    suite.write(
+        "test_limit.py",
+        """
+        import os, resource
+
+        def test_limit():
+            os.getppid()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (5, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        """,
+    )
+    options = ["--dist=load", "--tx", python_elsewhere(tmp_path), "-p", "no:cacheprovider"]
+    with traced(suite, *options, plugins=["xdist"]) as run:
+        trace = run.trace(status=0)
+        run.expect_nothing_left()
+    assert trace.complete
+    assert trace.test("test_limit").own["call"]["getppid"] == 1
+
+
+@pytest.mark.needs("root", "mount")
 def test_a_worker_elsewhere_that_is_lost_is_named(suite: Suite, tmp_path: Path) -> None:
     """Its spool is on the other host; its replacement's is there."""
     suite.write(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from traces import END, X86_64, compact, final_line, lines, spooled_other, spooled_test, write_spool
 
+from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace.records import Line
 from pytest_seccomp.trace.spool import Spool, SpoolParser
 
@@ -161,6 +162,13 @@ def test_an_incomplete_spool_has_a_reason_even_if_it_gives_none(
 def test_a_spool_that_is_not_there_is_a_reason_not_an_error(tmp_path: Path) -> None:
     found, spool = read(tmp_path / "gone")
     assert (found, spool.complete, spool.lost) == ([], False, None)
-    assert spool.reasons[0] == (
-        f"cannot read what the recorder wrote to {tmp_path / 'gone'}: No such file or directory (ENOENT)"
+    assert spool.reasons[0] == f"what the recorder wrote to {tmp_path / 'gone'} is gone: somebody has removed it"
+
+
+def test_a_spool_that_is_there_and_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    """Whoever went on without it would then remove it."""
+    with pytest.raises(TraceError) as caught:
+        read(tmp_path)
+    assert str(caught.value) == (
+        f"cannot read what was recorded in {tmp_path}: Is a directory (EISDIR): make it readable, or move it away"
     )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -206,6 +207,50 @@ def test_a_damaged_trace_is_not_appended_to_and_stays(tmp_path: Path) -> None:
         write_trace(place, run(), [spool], append=True)
     assert written.tests.read_text() == damaged
     assert sorted(file.name for file in tmp_path.iterdir()) == ["out.ndjson", "out.tests.ndjson", "spool"]
+
+
+WITH_FEW_FILES = """
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+from pytest_seccomp.errors import TraceError
+from pytest_seccomp.trace.records import Run
+from pytest_seccomp.trace.store import Destination, write_trace
+
+path, spool = Path(sys.argv[1]), Path(sys.argv[2])
+run = Run.from_object(json.loads(sys.argv[3]))
+destination = Destination.check(path)
+write_trace(destination, run, [spool])
+path.unlink()
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+for limit in range(3, 20):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    try:
+        print(write_trace(destination, run, [spool]).complete)
+    except TraceError as error:
+        assert not path.exists()
+        print(error)
+"""
+
+
+def test_where_no_more_files_may_be_opened_nothing_is_written_without_its_spools(tmp_path: Path) -> None:
+    """Of all the limits that a test can leave behind, each ends in an error or in the whole trace."""
+    spool, path = write_spool(tmp_path / "spool", SPOOLED), tmp_path / "out/out.ndjson"
+    command = [sys.executable, "-c", WITH_FEW_FILES, str(path), str(spool), run().format()]
+    output = subprocess.run(command, stdout=PIPE, stderr=STDOUT, text=True, check=False).stdout.splitlines()
+    reason = "Too many open files (EMFILE): let no test leave a low limit of open files behind (RLIMIT_NOFILE)"
+    assert dict.fromkeys(line.removesuffix("; what was there is unchanged") for line in output) == dict.fromkeys(
+        [
+            f"cannot lock {path}.lock: {reason}",
+            f"cannot write {path}: {reason}",
+            f"cannot read what was recorded in {spool}: {reason}",
+            "True",
+        ]
+    )
+    assert len(output) == 17
+    assert objects(path) == trace_of(map(final_line, SPOOLED))
 
 
 WHEN_TOLD = """
