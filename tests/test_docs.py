@@ -1,6 +1,5 @@
 """The documentation names every option and every command that there is, and no other."""
 
-import inspect
 import re
 import subprocess
 import sys
@@ -9,9 +8,9 @@ from pathlib import Path
 import pytest
 from traces import X86_64, run, spooled_other, spooled_test, write_spool
 
+from pytest_seccomp import plugin
 from pytest_seccomp.cli import main
 from pytest_seccomp.formats import hooks
-from pytest_seccomp.plugin import offered
 from pytest_seccomp.trace.store import Destination, write_trace
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -28,12 +27,15 @@ def headings(page: str) -> set[str]:
     return set(re.findall(r"^## `([\w-]+)", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE))
 
 
+def asked(folder: Path, question: str) -> str:
+    """What `pytest --help` and the like say where there is no suite."""
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    return output("pytest", question, cwd=folder)
+
+
 @pytest.fixture(scope="session")
 def pytest_help(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What `pytest --help` says where there is no suite."""
-    folder = tmp_path_factory.mktemp("help")
-    (folder / "pytest.ini").write_text("[pytest]\n")
-    return output("pytest", "--help", cwd=folder)
+    return asked(tmp_path_factory.mktemp("help"), "--help")
 
 
 def test_options(pytest_help: str) -> None:
@@ -60,16 +62,16 @@ def names(section: str, *, column: int = 0) -> set[str]:
     return {name for row in rows for name in re.findall(r"`([\w-]+)`", row[column])}
 
 
-def test_the_reference_has_all_that_pytest_knows_of_us(pytest_help: str) -> None:
+def test_the_reference_has_all_that_pytest_knows_of_us(pytest_help: str, tmp_path: Path) -> None:
     assert names("Options of pytest") == set(re.findall(r"--(?:no-)?seccomp-[\w-]+", pytest_help))
     assert names("Options of pytest", column=1) == set(re.findall(r"^  (seccomp_\w+)", pytest_help, re.MULTILINE))
-    source = inspect.getsource(offered)
-    assert names("Markers") == set(re.findall(r'^    "(\w+)\(', source, re.MULTILINE))
-    assert names("Fixtures") == set(re.findall(r"^@pytest\.fixture\(.*\)\ndef (seccomp\w+)\(", source, re.MULTILINE))
+    markers, fixtures = asked(tmp_path, "--markers"), asked(tmp_path, "--fixtures")
+    assert names("Markers") == set(re.findall(r"^@pytest\.mark\.(seccomp\w*)\(", markers, re.MULTILINE))
+    assert names("Fixtures") == set(re.findall(r"^(seccomp\w+) \[session scope\]", fixtures, re.MULTILINE))
 
 
 def test_the_reference_has_all_hooks() -> None:
-    specified = [*vars(offered._Hooks), *vars(hooks.Specification)]
+    specified = [*vars(plugin._Hooks), *vars(hooks.Specification)]
     assert names("Hooks") == {name for name in specified if not name.startswith("_")}
 
 

@@ -101,8 +101,9 @@ def test_no_file_has_more_than_400_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
-def test_the_entry_module_has_at_most_100_lines() -> None:
-    assert len((PACKAGE / "plugin/__init__.py").read_text(encoding="utf-8").splitlines()) <= 100
+def test_the_entry_module_has_at_most_140_lines() -> None:
+    """It is parsed at each start of pytest where bytecode cannot be written."""
+    assert len((PACKAGE / "plugin/__init__.py").read_text(encoding="utf-8").splitlines()) <= 140
 
 
 def test_importing_the_entry_module_imports_nothing_else_of_ours() -> None:

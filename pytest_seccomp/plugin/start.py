@@ -19,23 +19,8 @@ if TYPE_CHECKING:
     from pytest_seccomp.plugin.profiles.options import ProfileOptions
 
 
-def start(config: pytest.Config, *, traces: bool, watches: bool) -> None:
-    """Register what the options ask for, a trace or a deny log. Raises pytest.UsageError where it cannot be had."""
-    namespace = config.known_args_namespace
-    if namespace.help or namespace.version:
-        return
-    try:
-        if watches:  # first: its watcher must not be under the filter of the trace
-            from pytest_seccomp.plugin.denials import start as denials
-
-            denials.start(config)
-        if traces:
-            _start(config)
-    except SeccompError as error:
-        raise pytest.UsageError(f"pytest-seccomp: {error}") from error
-
-
-def _start(config: pytest.Config) -> None:
+def start(config: pytest.Config) -> None:
+    """Register what a trace takes. Raises SeccompError where it cannot be had."""
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         raise SeccompError("a free-threaded Python cannot be traced: run it with PYTHON_GIL=1")
     assignment = TASK.assignment()

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from pytest_seccomp.errors import BackendError, RecorderError, SeccompError
-from pytest_seccomp.plugin import offered
 from pytest_seccomp.plugin.headroom import make_room
 from pytest_seccomp.plugin.outcome import Outcome
 from pytest_seccomp.recorder import client, labels, protocol
@@ -264,4 +263,4 @@ class Tracing:
 
 
 def _is_ours(fixturedef: pytest.FixtureDef[object]) -> bool:
-    return getattr(fixturedef.func, "__module__", None) == offered.__name__
+    return getattr(fixturedef.func, "__module__", None) == __package__

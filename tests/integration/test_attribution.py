@@ -41,6 +41,29 @@ def test_collection_and_harness(suite: Suite) -> None:
     assert (record["count"], record["tests"], record["collection"]) == (1501, 1, 1500)
 
 
+@pytest.mark.parametrize("ini", ["addopts = -p other", ""], ids=["registered before ours", "registered after ours"])
+def test_what_plugins_do_around_loading_conftests_is_the_harnesss(suite: Suite, ini: str) -> None:
+    suite.write("pytest.ini", f"[pytest]\n{ini}\n")
+    suite.write(
+        "other.py",
+        """
+        import os
+        import pytest
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_load_initial_conftests():
+            os.getpgid(0)
+            yield
+            os.getpgid(0)
+        """,
+    )
+    suite.write("conftest.py", "import os\nfor _ in range(100): os.getpgid(0)\n")
+    suite.write("test_one.py", "def test_one(): pass\n")
+    trace = suite.trace(plugins=[] if ini else ["other"])
+    assert trace.collections[0].counts["getpgid"] == 100
+    assert trace.harnesses[0].counts["getpgid"] == 2
+
+
 def test_every_worker_collects_the_same_and_it_counts_once(suite: Suite) -> None:
     suite.write("conftest.py", "import os\nfor _ in range(100): os.getpgid(0)\n")
     suite.write("test_one.py", "import os\nfor _ in range(50): os.getpgid(0)\ndef test_one(): os.getpgid(0)\n")

@@ -129,7 +129,7 @@ def test_an_answer_that_is_none_is_named(suite: Suite) -> None:
 @pytest.mark.parametrize("hook", ["pytest_seccomp_denial(denial)", "pytest_seccomp_summary(denials)"])
 def test_hooks_are_known_also_where_nothing_is_watched(suite: Suite, hook: str, options: tuple[str, ...]) -> None:
     suite.write("conftest.py", f"def {hook}: raise NotImplementedError\n")
-    suite.write("test_one.py", "import sys\ndef test_one(): assert 'pytest_seccomp.plugin.start' not in sys.modules\n")
+    suite.write("test_one.py", "import sys\ndef test_one(): assert 'pytest_seccomp.plugin.asked' not in sys.modules\n")
     suite.run("--strict-markers", *options, plugins=["xdist"], python=["-W", "error"]).expect(0)
 
 

@@ -87,7 +87,7 @@ def test_ini_options_alone_do_nothing(suite: Suite) -> None:
     suite.write(
         "pytest.ini", "[pytest]\nseccomp_on_denied = warn\nseccomp_deny_source = x\nseccomp_expected_denials = y\n"
     )
-    suite.write("test_one.py", "import sys\ndef test_one(): assert 'pytest_seccomp.plugin.start' not in sys.modules\n")
+    suite.write("test_one.py", "import sys\ndef test_one(): assert 'pytest_seccomp.plugin.asked' not in sys.modules\n")
     suite.run("--strict-config").expect(0)
 
 

@@ -8,6 +8,9 @@ from traced import Finished, Suite
 
 OTHERS = ["xdist", "timeout", "anyio"]
 
+ENTRY = {"pytest_seccomp", "pytest_seccomp.plugin"}
+"""The modules of ours that there are: that of the entry point, and the package that it is in."""
+
 
 def text(finished: Finished) -> str:
     """What a run printed, but for the times and the list of plugins."""
@@ -44,8 +47,8 @@ def observing(suite: Suite) -> Suite:
 
 @pytest.mark.parametrize(
     ("arguments", "ini"),
-    [([], ""), (["-n", "1"], ""), ([], "seccomp_backend = notify")],
-    ids=["one process", "xdist", "a backend in the ini file"],
+    [([], ""), (["-n", "1"], ""), (["-p", "no:cacheprovider"], ""), ([], "seccomp_backend = notify")],
+    ids=["one process", "xdist", "no cache", "a backend in the ini file"],
 )
 def test_no_import_and_nothing_that_shows(observing: Suite, arguments: list[str], ini: str) -> None:
     observing.write("pytest.ini", f"[pytest]\n{ini}\n")
@@ -55,14 +58,39 @@ def test_no_import_and_nothing_that_shows(observing: Suite, arguments: list[str]
     (observing.folder / name).unlink()
     observing.run(*arguments, plugins=["no:seccomp", *OTHERS], python=["-W", "error"]).expect(0)
     without = json.loads((observing.folder / name).read_text())
-    modules = {"pytest_seccomp", "pytest_seccomp.plugin", "pytest_seccomp.plugin.offered"}
-    assert set(with_it.pop("modules")) - set(without.pop("modules")) == modules
-    plugins = {"seccomp", "seccomp-conftest-imports", "seccomp-offered"}
-    assert set(with_it.pop("plugins")) - set(without.pop("plugins")) == plugins
+    assert set(with_it.pop("modules")) - set(without.pop("modules")) == ENTRY
+    assert set(with_it.pop("plugins")) - set(without.pop("plugins")) == {"seccomp"}
     for seen in (with_it, without):
         del seen["environment"]["PYTEST_CURRENT_TEST"]
         seen["environment"].pop("PYTEST_XDIST_TESTRUNUID", None)
     assert with_it == without
+
+
+@pytest.mark.parametrize("question", ["--help", "--markers", "--fixtures", "--collect-only"])
+def test_no_import_for_a_question(suite: Suite, question: str) -> None:
+    suite.write("test_one.py", "def test_one(): pass\n")
+    suite.write(
+        "at_exit.py",
+        """
+        import atexit, pathlib, sys
+        atexit.register(lambda: pathlib.Path("modules").write_text(" ".join(sys.modules)))
+        """,
+    )
+
+    def modules(*plugins: str) -> set[str]:
+        suite.run(question, plugins=[*plugins, "at_exit"]).expect(0)
+        return set((suite.folder / "modules").read_text().split())
+
+    assert modules() - modules("no:seccomp") == ENTRY
+
+
+def test_hardly_an_import_where_options_take_others_back(observing: Suite) -> None:
+    switched_off = ["--seccomp-trace=out.ndjson", "--seccomp-deny-log=denied.ndjson"]
+    switched_off += ["--no-seccomp-trace", "--no-seccomp-deny-log"]
+    observing.run(*switched_off, python=["-W", "error"]).expect(0)
+    modules = json.loads((observing.folder / "seen.json").read_text())["modules"]
+    ours = {name for name in modules if name.startswith("pytest_seccomp")}
+    assert ours == ENTRY | {"pytest_seccomp.plugin.asked", "pytest_seccomp.errors"}
 
 
 @pytest.mark.parametrize("verbosity", ["-q", "-v", "-vv"])

@@ -1,13 +1,17 @@
 """The values of the fixtures seccomp_run and seccomp_popen."""
 
 import asyncio
+import contextlib
 import functools
 import threading
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from json import dumps
 from os import fspath, stat
 from typing import Any
+
+import pytest
 
 from pytest_seccomp.errors import PolicyWarning, SeccompError
 from pytest_seccomp.gate.expectations import of_sandbox
@@ -131,6 +135,21 @@ class Popen(Starter):
         """Start a program. All arguments that are not in `Starter.settings` are those of subprocess.Popen."""
         __tracebackhide__ = True
         return SandboxedPopen(*positional, **self.settings(**named))
+
+
+@dataclass(slots=True, frozen=True)
+class Starters:
+    """The values of both fixtures."""
+
+    run: Run
+    popen: Popen
+
+
+@contextlib.contextmanager
+def starters(config: pytest.Config) -> Iterator[Starters]:
+    """For the time of a fixture. Raises SeccompError for options that cannot be."""
+    with Sandboxing.started(config) as sandboxing:
+        yield Starters(Run(sandboxing, "seccomp_run"), Popen(sandboxing, "seccomp_popen"))
 
 
 class _Started:

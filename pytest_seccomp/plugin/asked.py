@@ -1,0 +1,28 @@
+"""What the options ask for: a trace, a deny log, both or neither."""
+
+import pytest
+
+from pytest_seccomp.errors import SeccompError
+
+
+def start(config: pytest.Config) -> None:
+    """Register what is asked for. Raises pytest.UsageError where it cannot be had."""
+    options = config.known_args_namespace
+    if options.help or options.version:
+        return
+    traces = (options.seccomp_trace, options.seccomp_trace_append, options.seccomp_backend) != (None, None, None)
+    judges = (options.seccomp_profile, options.seccomp_update_profile) != (None, None)
+    judges = judges or bool(options.seccomp_profile_collection or config.getini("seccomp_profile"))
+    watches = (options.seccomp_deny_log, options.seccomp_deny_source, options.seccomp_on_denied) != (None, None, None)
+    try:
+        # First: its watcher must not be under the filter of the trace
+        if watches and not options.no_seccomp_deny_log:
+            from pytest_seccomp.plugin.denials import start as deny_log
+
+            deny_log.start(config)
+        if (traces or judges) and not options.no_seccomp_trace:
+            from pytest_seccomp.plugin import start as trace
+
+            trace.start(config)
+    except SeccompError as error:
+        raise pytest.UsageError(f"pytest-seccomp: {error}") from error
