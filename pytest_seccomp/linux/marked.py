@@ -116,25 +116,22 @@ class MarkedCalls:
         self._received_message = ctypes.byref(self._received)
         self.descriptors: list[int] = []
         """Those that have come with what was received, and that nobody has taken."""
-        self.refusal = 0
-        """The error number of the last marker that no recorder answered: EINVAL of the kernel, where one has let it
-        pass, ENOSYS where there is none, and another one of a filter that denies it."""
 
     def mark(self, label: int, operation: int) -> int | None:
         """Make the marker call with two numbers for the recorder.
 
-        Returns the recorder's answer (0 or more), or None where no recorder answered.
+        Returns the recorder's answer (more than 0), or None where no recorder answered: the kernel says EINVAL where
+        one has let it pass, ENOSYS where there is none, and a filter any error, or that all went well (0).
         """
         second = self._operations.get(operation) or Word(operation)
         while True:
             result: int = self._syscall(
                 self._prctl, self._option, Word(label), second, self._zero, self._cookie, self._zero
             )
-            if result >= 0:
+            if result > 0:
                 return result
             # A signal can interrupt the call until the recorder has received it
-            self.refusal = ctypes.get_errno()
-            if self.refusal != errno.EINTR:
+            if not result or ctypes.get_errno() != errno.EINTR:
                 return None
 
     def send(self, descriptor: int, data: bytes, *, wait: bool = False) -> int:

@@ -100,7 +100,8 @@ class Owner(SessionOwner):
 
     def _end(self, session: pytest.Session) -> None:
         reasons = self.finish_recording()
-        if protocol.DENIED not in reasons:  # else its recorder writes until this process ends
+        # A recorder that is told nothing any more writes until this process ends
+        if not any(reason.startswith(protocol.HIDDEN) for reason in reasons):
             reasons += [
                 f"{path.stem}: its recorder still writes after {SPOOL_SECONDS:.0f} s"
                 for path in self.directory.wait_until_written(SPOOL_SECONDS)

@@ -48,6 +48,7 @@ class Tracing:
         self._outer: list[int] = []
         self._room: object = None
         self._is_last = False
+        self._hidden_since = ""
 
     @classmethod
     def start(cls, config: pytest.Config, settings: protocol.Settings) -> "Tracing":
@@ -84,8 +85,8 @@ class Tracing:
 
     @property
     def died(self) -> str | None:
-        """That the recorder has died, in words, or None."""
-        return None if self.client.alive else self.client.end
+        """That the recorder has died, or is told nothing any more, in words; or None."""
+        return None if self.client.alive else f"{self.client.end}{self._hidden_since}"
 
     @contextlib.contextmanager
     def collecting(self) -> Iterator[None]:
@@ -102,7 +103,7 @@ class Tracing:
         try:
             reasons = self.client.finish()[3]
         except RecorderError as error:
-            return [str(error)]
+            return [self.died or str(error)]
         return [str(reason) for reason in reasons]  # type: ignore[attr-defined]
 
     def merged(self) -> None:
@@ -143,7 +144,9 @@ class Tracing:
             del item.teardown
             if others is not None:
                 item.teardown = others  # type: ignore[method-assign]
-            if self.died and not item.session.shouldstop:
+            if self.client.is_hidden:
+                self._hidden_since = self._hidden_since or f" (since {item.nodeid})"
+            elif self.died and not item.session.shouldstop:
                 item.session.shouldstop = f"pytest-seccomp: after {item.nodeid}: {self.died}"
 
     @pytest.hookimpl(wrapper=True, trylast=True)

@@ -19,8 +19,8 @@ from pytest_seccomp.recorder import backends, labels, protocol, starting
 
 _CALLED = "the recorder"
 
-_OF_THE_KERNEL = (0, errno.EINVAL, errno.ENOSYS)
-"""What a marker ends with where no filter has denied it; 0 before the first that nobody answered."""
+_NOBODY_THERE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF, errno.ENOTSOCK)
+"""What sending ends with where the recorder is not at the other end."""
 
 
 class Marks(Protocol):
@@ -45,7 +45,7 @@ class Client:
     """One traced process's connection to its recorder.
 
     `alive` turns false when the recorder has died: the standby lets every call pass then, and nothing is recorded any
-    more. `end` says in words what has happened.
+    more; or when it cannot be told any more whose calls come. `end` says in words what has happened.
     """
 
     def __init__(self, control: socket.socket, cookie: int, backend: str, messages: int | None = None) -> None:
@@ -176,6 +176,12 @@ class Client:
             return moved
 
     @property
+    def is_hidden(self) -> bool:
+        """Whether a filter of the code under test hides from the recorder whose calls come. All of them are made as
+        ever, also under a policy that was in force then."""
+        return not self.alive and self.end == protocol.HIDDEN
+
+    @property
     def descriptor(self) -> int:
         """That of the connection."""
         return self._descriptor
@@ -225,10 +231,16 @@ class Client:
             self._is_not_answered()
 
     def _is_not_answered(self) -> None:
-        """A marker was not, by nobody or by a filter of the code under test."""
+        """A marker was not: the recorder has died, or a filter of the code under test answers in its place."""
         self.alive = False
-        if self._markers.refusal not in _OF_THE_KERNEL:
-            self.end = protocol.DENIED
+        if self._backend.READS_AT_ANY_TIME:
+            return  # no answer depends on a marker
+        try:
+            self._calls.send(self._descriptor, b"")
+        except OSError as error:
+            if error.errno in _NOBODY_THERE:
+                return
+        self.end = protocol.HIDDEN
 
     def dismiss(self) -> None:
         """End the connection to a recorder that has nothing to record, and nobody to merge for."""

@@ -55,12 +55,12 @@ CLOSED = (
 )
 """What both ends say where the code under test closes descriptors that it did not open."""
 
-DENIED = (
-    "a filter in the tests denies prctl(2), by which the recorder is told whose calls come: what was traced after that "
-    "is not recorded"
+HIDDEN = (
+    "a filter in the tests hides prctl(2), by which the recorder is told whose calls come: from then on calls cannot "
+    "be told apart by test"
 )
-"""What pytest says where a marker call gives an error that neither the recorder nor the kernel gives. The recorder does
-not know of it, and hears nothing more until pytest ends."""
+"""What pytest says where a marker call does not reach the recorder, which lives. The recorder does not know of it, and
+hears nothing more until pytest ends."""
 
 
 class Settings:

@@ -127,7 +127,9 @@ class Supervisor:
                 if call in looked_at:
                     if call == marker and words[WORD_ARGUMENTS + 4] == cookie:
                         label = words[WORD_ARGUMENTS + 1]
-                        answer_words[ANSWER_VALUE] = host.read_messages() if words[WORD_ARGUMENTS + 2] == RING else 0
+                        rings = words[WORD_ARGUMENTS + 2] == RING
+                        # Never 0, which a filter of the code under test may answer
+                        answer_words[ANSWER_VALUE] = 1 + (host.read_messages() if rings else 0)
                         answer_halves[ANSWER_FLAGS] = 0
                         try:
                             ioctl(listener, SEND, answer, True)

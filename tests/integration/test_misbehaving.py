@@ -7,8 +7,6 @@ import pytest
 from running import traced, until
 from traced import Suite, without_futex
 
-from pytest_seccomp.recorder import protocol
-
 pytestmark = pytest.mark.needs("listener")
 
 
@@ -236,26 +234,6 @@ def test_tests_that_change_what_the_plugin_uses(suite: Suite) -> None:
     assert len(trace.tests) == 3
     written = [suite.folder / name for name in ("out.ndjson", "out.tests.ndjson", "denied.ndjson")]
     assert [stat.S_IMODE(path.stat().st_mode) for path in written] == [0o640] * 3
-
-
-def test_a_test_that_denies_itself_prctl(suite: Suite) -> None:
-    """What its marker call gives says so: nobody takes the recorder for dead, or waits for it."""
-    suite.write(
-        "test_sandbox.py",
-        """
-        from pytest_seccomp.linux import seccomp
-        from pytest_seccomp.linux.architecture import native
-
-        def test_sandbox():
-            deny, allow = seccomp.verdict(0x50001), seccomp.verdict(seccomp.RET_ALLOW)  # EPERM
-            number = seccomp.load(seccomp.OFFSET_NUMBER) + seccomp.unless_equal(native().prctl, 1)
-            seccomp.install(number + deny + allow)
-        """,
-    )
-    with traced(suite) as run:
-        trace = run.trace(status=pytest.ExitCode.INTERRUPTED)
-        run.expect_nothing_left()
-    assert trace.run["reasons"] == [protocol.DENIED, "the recorder did not come to its end"]
 
 
 def test_a_test_that_lowers_the_limit_of_open_files(suite: Suite) -> None:

@@ -83,7 +83,12 @@ class Policing:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         self._item, self._run = item, _Run()
-        return (yield)
+        result = yield
+        tracing = self._tracing
+        if self._run.put and tracing is not None and tracing.client.is_hidden and not item.session.shouldstop:
+            reason = f"{tracing.client.end}, and its policy may be in force for all that follow"
+            item.session.shouldstop = f"pytest-seccomp: after {item.nodeid}: {reason}"
+        return result
 
     @pytest.hookimpl(wrapper=True, trylast=True)  # what raises must be inside of the other plugins' part
     def pytest_runtest_setup(self) -> Generator[None, object, object]:
