@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from importlib import resources
 
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.formats.profile import Allowed, Part
@@ -22,7 +22,6 @@ END = "end"
 """The one that every program needs, of whatever architecture it is."""
 
 _REMARK = "Base sets: "
-_FILE = Path(__file__).with_name("bases.txt")
 
 
 @dataclass(slots=True, frozen=True)
@@ -76,7 +75,8 @@ def needed(comments: Iterable[str]) -> frozenset[str]:
 def bases() -> Mapping[str, Base]:
     """All of them by name, in the order of the file."""
     found: dict[str, Base] = {}
-    text = re.sub("^#.*\n", "", _FILE.read_text(encoding="ascii"), flags=re.MULTILINE)
+    text = resources.files("pytest_seccomp.formats").joinpath("bases.txt").read_text(encoding="ascii")
+    text = re.sub("^#.*\n", "", text, flags=re.MULTILINE)
     for section in text.strip().split("\n\n"):
         head, *lines = section.splitlines()
         name, _, description = head.partition(": ")

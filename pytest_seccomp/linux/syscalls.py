@@ -13,8 +13,7 @@ keep that number here, as in libseccomp, in audit records and in a filter's data
 
 import re
 from functools import cache, lru_cache
-from importlib import import_module
-from pathlib import Path
+from importlib import import_module, resources
 from typing import Any, NamedTuple
 
 from pytest_seccomp.linux.architecture import ARCHITECTURES, X32, X32_BIT, X86_64
@@ -86,7 +85,7 @@ def _is_x32(audit_arch: int, number: int) -> bool:
 @cache
 def _table() -> dict[int, dict[int, str]]:
     """The names of `syscalls.txt` by AUDIT_ARCH_* and number."""
-    text = Path(__file__).with_name("syscalls.txt").read_text(encoding="ascii")
+    text = resources.files("pytest_seccomp.linux").joinpath("syscalls.txt").read_text(encoding="ascii")
     header, *rows = (line.split() for line in text.splitlines() if not line.startswith("#"))
     table: dict[int, dict[int, str]] = {}
     for column, arch in enumerate(header[1:], start=1):

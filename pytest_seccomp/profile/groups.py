@@ -9,14 +9,14 @@ import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from importlib import resources
 
 from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.linux import syscalls
 
 KNOWN = "@known"
 
-_FILE = Path(__file__).with_name("groups.txt")
+_FILE = "groups.txt"
 _MEMBER = re.compile(r"([a-z0-9_]+)(?:\((\w+)\))?")
 
 
@@ -65,7 +65,8 @@ def find(name: str) -> Group:
 @cache
 def groups() -> Mapping[str, Group]:
     """All groups by name, in the order of their names."""
-    found = {group.name: group for group in _read(_FILE.read_text(encoding="ascii"))}
+    text = resources.files("pytest_seccomp.profile").joinpath(_FILE).read_text(encoding="ascii")
+    found = {group.name: group for group in _read(text)}
     known = tuple(Member(name) for name in sorted(syscalls.all_names()))
     found[KNOWN] = Group(KNOWN, "every system call that this version knows", known, ())
     return dict(sorted(found.items()))
