@@ -43,6 +43,8 @@ class Target:
                 place.refuse("there is no such directory", "make it, or name another place")
             Place(lock_of(real), "a profile").check_regular(lock_of(real))
             check_writable({real.parent})
+            if real.suffix == TRACE_SUFFIX and tests_path(real).exists():
+                Destination.check(real)
         except (OSError, ValueError) as error:  # ValueError: a name with NUL
             place.refuse(os_text(error), "name a place that you can write to", error)
         return cls(real)
@@ -84,7 +86,7 @@ class Target:
 
     def _create(self, records: Sequence[Record]) -> Additions:
         if self.path.suffix == TRACE_SUFFIX:
-            _write(self.path, "".join(record.format() for record in records).encode("ascii"))
+            _create_trace(self.path, records)
             return Additions(records=list(records))
         made = Additions()
         for record in records:
@@ -120,22 +122,38 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def _create_trace(path: Path, records: Sequence[Record]) -> None:
+    """With one file, which is whole by itself. With both where the tests of another trace are left from one that was
+    removed to begin anew: the new file would not follow from them."""
+    if tests_path(path).exists():
+        _write_both(path, [], records, records)
+    else:
+        _write(path, _text(records))
+
+
 def _add_to_trace(path: Path, records: Sequence[Record]) -> None:
     """In both of its files, where it has two: PATH goes on following from the tests file."""
     source = find(path)
     totals = Totals()
     lines = [raw for raw, _ in source.items(LineParser(), totals)]
     whole = sorted([*totals.records(), *records], key=lambda record: (record.arch, record.syscall))
-    text = "".join(record.format() for record in whole).encode("ascii")
     if source.tests is None:
-        _write(path, text)
+        _write(path, _text(whole))
         return
     if source.path is None:
         raise TraceError(f"{path} has the tests of a trace, whose other file is missing: name a whole trace")
-    destination = Destination.check(source.path)
-    with replacing(destination) as new:
+    _write_both(source.path, lines, records, whole)
+
+
+def _write_both(path: Path, lines: Sequence[bytes], added: Sequence[Record], whole: Sequence[Record]) -> None:
+    """The two files of a trace: that with tests has lines, and one more for records that nobody knows the tests of."""
+    with replacing(Destination.check(path)) as new:
         for raw in lines:
             new.tests.write(raw if raw.endswith(b"\n") else raw + b"\n")
-        new.tests.write(Untold(list(records), complete=True).format().encode("ascii"))
+        new.tests.write(Untold(list(added), complete=True).format().encode("ascii"))
         say_lines(new.tests, len(lines))
-        new.records.write(text)
+        new.records.write(_text(whole))
+
+
+def _text(records: Iterable[Record]) -> bytes:
+    return "".join(record.format() for record in records).encode("ascii")

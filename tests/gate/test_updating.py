@@ -83,6 +83,27 @@ def test_a_trace_is_made_also_of_no_call(tmp_path: Path) -> None:
     assert path.read_text() == record("read").format()
 
 
+@pytest.mark.parametrize("records", [[], [record("read"), record("write")]])
+def test_a_trace_that_was_removed_begins_anew_with_both_files(tmp_path: Path, records: list[Record]) -> None:
+    """The tests that are left are those of another trace, with which the new file would not agree."""
+    path, tests = tmp_path / "trace.ndjson", tmp_path / "trace.tests.ndjson"
+    line = traces.final_line(traces.spooled_test("t.py::a", [[traces.X86_64, 39, {"call": 1}]]))
+    tests.write_text(traces.run().format() + json.dumps(line) + "\n")
+    assert Target.check(path).update(records).records == records
+    assert Allowed.read(path).outside([*records, record("getpid")]) == [record("getpid")]
+    assert Target.check(path).update([record("close")]).records == [record("close")]
+    assert Allowed.read(path).outside([*records, record("close")]) == []
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [path.name, tests.name]
+
+
+def test_a_file_that_is_not_the_tests_of_a_trace_is_not_replaced(tmp_path: Path) -> None:
+    path, tests = tmp_path / "trace.ndjson", tmp_path / "trace.tests.ndjson"
+    tests.write_text("mine\n")
+    with pytest.raises(SeccompError, match=r"trace\.tests\.ndjson: there is a file that is no trace: name another"):
+        Target.check(path)
+    assert [entry.read_text() for entry in tmp_path.iterdir()] == ["mine\n"]
+
+
 def test_an_empty_trace_whose_tests_say_that_it_is_incomplete_is_refused(tmp_path: Path) -> None:
     path, tests = tmp_path / "trace.ndjson", tmp_path / "trace.tests.ndjson"
     path.touch()
