@@ -84,7 +84,10 @@ def _report(findings: Sequence[Finding], allowed: Allowed, shown: str) -> Iterat
         for finding in findings:
             if finding.phase == phase:
                 yield f"    {_line(finding)}"
-    yield f"If that is right, add to {shown}, or run with {UPDATE}:"
+    if additions(allowed, (finding.record for finding in findings)):
+        yield f"If that is right, add to {shown}, or run with {UPDATE}:"
+    else:
+        yield f"{UPDATE} would not help:"
     for finding in findings:
         for line in to_add(finding, allowed):
             yield f"    {line}"

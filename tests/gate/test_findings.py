@@ -33,6 +33,13 @@ def test_the_report_of_a_phase(allowed: Allowed) -> None:
     ]
 
 
+def test_no_update_is_advised_that_would_add_nothing(allowed: Allowed) -> None:
+    assert report([NAMELESS], allowed, "p.json").splitlines()[-2:] == [
+        "--seccomp-update-profile would not help:",
+        f"    x86_64:4000 ({NAMELESS.place()}) cannot be added: it has no name, and profiles have names alone",
+    ]
+
+
 def test_the_place_of_a_run_that_was_repeated() -> None:
     assert replace(NAMELESS, rerun=1).place() == "t.py::a, shared, rerun 1, a process that is not known"
 

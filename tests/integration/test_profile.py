@@ -10,6 +10,8 @@ import pytest
 from running import Run
 from traced import Finished, Suite
 
+from pytest_seccomp.linux.syscalls import all_names
+
 pytestmark = pytest.mark.needs("listener")
 
 OPTION = "--seccomp-profile=profile.json"
@@ -166,9 +168,11 @@ def test_what_is_inside_passes_and_what_nobody_made_is_listed(suite: Suite) -> N
     assert re.search(unused, finished.stdout)
     quiet = suite.run("-q").expect(0)
     assert "seccomp profile" not in quiet.stdout
-    judged = suite.run("--seccomp-profile-collection", "--seccomp-backend=notify").expect(1)
-    assert re.search(r'\+ "getsid"  # collection, \S+\[\d+\]\n', judged.stdout)
-    assert "No test has failed for it, but the session does" in judged.stdout
+    for workers in ("-n0", "-n2"):
+        options = ["--seccomp-profile-collection", "--seccomp-backend=notify", workers]
+        judged = suite.run(*options, plugins=["xdist"]).expect(1)
+        assert re.search(r'\+ "getsid"  # collection, \S+\[\d+\]\n', judged.stdout)
+        assert "No test has failed for it, but the session does" in judged.stdout
     assert "seccomp:" not in suite.run("--no-seccomp-trace").expect(0).stdout
 
 
@@ -223,6 +227,22 @@ def test_what_a_test_has_failed_for_is_told_though_the_records_are_lost(suite: S
     finished = suite.run(OPTION).expect(1)
     assert "= seccomp profile profile.json: 1 call outside, INCOMPLETE =" in finished.stdout
     assert re.search(r'\+ "getsid"  # test_a\.py::test_a, call, \S+\[\d+\]\n', finished.stdout)
+
+
+def test_an_update_is_advised_only_where_it_helps(suite: Suite) -> None:
+    """The report has one call, the summary of the second run two, of which one can be added."""
+    denied = {"names": ["getsid"], "action": "SCMP_ACT_KILL"}
+    allowed = sorted(all_names() - {"getsid", "getpgid"})
+    profiles.write(suite.folder / "profile.json", {"names": allowed, "action": profiles.ALLOW}, denied)
+    suite.write("test_a.py", "import os\ndef test_a(): os.getsid(0)\ndef test_b(): os.getpgid(0)\n")
+    one = suite.run(OPTION, "test_a.py::test_a").expect(1)
+    refused = "cannot be added: the profile denies it by its name: change that by hand\n"
+    assert one.stdout.count(refused) == 2
+    assert f"\n{UPDATE} would not help:\n    getsid (test_a.py::test_a, call, " in one.stdout
+    assert "If that is right" not in one.stdout
+    both = suite.run(OPTION).expect(1)
+    assert f"If that is right, add to profile.json, or run with {UPDATE}:" in both.stdout
+    assert f"If that is right, run with {UPDATE}, or add these lines to profile.json" in both.stdout
 
 
 def test_a_crash_is_no_pass(suite: Suite) -> None:

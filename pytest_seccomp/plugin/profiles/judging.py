@@ -29,6 +29,9 @@ SECTION = "seccomp profile"
 REPORTED = "seccomp_outside"
 """Attribute of a report: the members of its findings."""
 
+COLLECTED = "seccomp-profile"
+"""Where the output of an xdist worker has the members of its findings while collecting."""
+
 
 def start_judging(
     config: pytest.Config, options: ProfileOptions, allowed: Allowed | None, tracing: Tracing
@@ -63,6 +66,12 @@ class Judging:
     def pytest_collection_finish(self) -> None:
         if self._collection:
             self.collected += self._ask([labels.COLLECTION])
+
+    @pytest.hookimpl(tryfirst=True)  # before xdist sends it
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output[COLLECTED] = [finding.members for finding in self.collected]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from pytest_seccomp.gate.allowed import Allowed
 from pytest_seccomp.gate.findings import Finding
 from pytest_seccomp.gate.updating import Target
 from pytest_seccomp.plugin.profiles import summary
-from pytest_seccomp.plugin.profiles.judging import REPORTED, start_judging
+from pytest_seccomp.plugin.profiles.judging import COLLECTED, REPORTED, start_judging
 from pytest_seccomp.plugin.profiles.options import ProfileOptions
 from pytest_seccomp.plugin.tracing import Tracing
 from pytest_seccomp.trace.counts import PHASES, Call
@@ -93,6 +94,11 @@ class ProfileOwner:
         for members in getattr(report, REPORTED, ()):
             finding = Finding.from_members(members)
             self._reported.setdefault((finding.arch, finding.syscall), finding)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        output = getattr(node, "workeroutput", {})
+        self.collected += [Finding.from_members(members) for members in output.get(COLLECTED, ())]
 
     def visit(self, line: Line) -> None:
         """A line of the run's trace."""

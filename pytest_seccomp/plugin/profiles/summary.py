@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_seccomp.gate.additions import additions
 from pytest_seccomp.gate.allowed import Allowed
 from pytest_seccomp.gate.findings import UPDATE, shortened, to_add
 from pytest_seccomp.plugin.profiles.options import ProfileOptions
@@ -95,7 +96,8 @@ def _outside(judged: "Judged", allowed: Allowed | None, shown: str) -> Iterator[
         makers = judged.makers[record.arch, record.syscall]
         for line in to_add(makers.first, allowed):
             yield f"{line}{_others(makers.runs - 1)}"
-    yield f"If that is right, run with {UPDATE}, or add these lines to {shown}"
+    if additions(allowed, judged.outside):
+        yield f"If that is right, run with {UPDATE}, or add these lines to {shown}"
 
 
 def _others(runs: int) -> str:
