@@ -11,16 +11,16 @@ from pytest_seccomp.recorder.ebpf_programs import (
     NUMBERS,
     RARE,
     RARE_LOST,
+    SLOTS,
     UNFOLLOWED,
     WORDS,
     bank_of,
     first_word,
 )
-from pytest_seccomp.recorder.labels import FIRST_TEST
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from pytest_seccomp.linux.caller import Caller
     from pytest_seccomp.recorder.ebpf_tracer import Tracer
@@ -45,9 +45,18 @@ class SlotCounts:
         """Calls, so far, that are not counted."""
         self._watches = False
 
+    @property
+    def slot(self) -> int:
+        """That of the pytest process."""
+        return self._slot
+
     def markers(self) -> int:
         """How many marker calls have been seen so far."""
         return self._tracer.words[first_word(self._slot, 0) + MARKERS]
+
+    def have_begun(self, base: int) -> None:
+        """Let pytest know that all is read that was said to the recorder before the test with this base began."""
+        self._tracer.current[SLOTS + self._slot] = base
 
     def take(self, label: int, counts: Counts) -> None:
         """Add to `counts` the calls that were counted for a label, or another of its bank, since this was done last."""
@@ -89,14 +98,14 @@ class SlotCounts:
         self._tracer.maps.callers.delete(key)
         return int.from_bytes(value[4:8], "little"), value[8:].partition(b"\0")[0], None
 
-    def forget_callers(self) -> None:
+    def forget_callers(self, labels: Iterable[int]) -> None:
         """Those of tests of whom nobody has asked, because their calls were counted too late."""
         if not self._watches:
             return
-        first, last = (first_word(self._slot, bank) for bank in (FIRST_TEST, BANKS - 1))
+        banks = {first_word(self._slot, bank_of(label)) for label in labels}
         callers = self._tracer.maps.callers
         for key in callers.keys():  # noqa: SIM118 - no mapping
-            if first <= int.from_bytes(key[:8], "little") <= last:
+            if int.from_bytes(key[:8], "little") in banks:
                 callers.delete(key)
 
     def _take_rare(self, first: int, counts: Counts) -> None:

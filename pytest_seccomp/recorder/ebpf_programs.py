@@ -1,8 +1,9 @@
 """The programs of the `ebpf` backend, and the maps in which they count.
 
 Each pytest process that is recorded has a slot. A thread is followed from the marker call on by which its process makes
-itself known, with all that it starts. It is known by the address of its struct task_struct: execve does not change it,
-pid namespaces do not translate it, and no other thread gets it before the end of this one was seen.
+itself known, with all that it starts; from then on the process itself sets for whom calls count, in its memory. A
+thread is known by the address of its struct task_struct: execve does not change it, pid namespaces do not translate it,
+and no other thread gets it before the end of this one was seen.
 
 Calls are counted in banks, of which a slot has one for each label that may be current or unread. A word of a bank
 counts the calls with one number; those with other numbers, or of another architecture, are rare and counted in a hash.
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 RING = 16
 """How many tests have banks at a time: so many may begin before the first of them has been read."""
+AHEAD = RING // 2
+"""By how many tests pytest may be ahead of the recorder, which reads the banks of a test once more so many tests later:
+after that they are free."""
 
 BANKS = FIRST_TEST + RING * len(PHASES)
 WORDS = 512
@@ -92,8 +96,9 @@ class Maps:
         """By a thread's address: its slot."""
         self.slots = new(bpf.HASH, 8, SLOTS, "seccomp_slots")
         """By a process's cookie: its slot."""
-        self.current = new(bpf.ARRAY, 4, SLOTS, "seccomp_current")
-        """By slot: the first word of the bank in which it counts now."""
+        self.current = new(bpf.ARRAY, 4, 2 * SLOTS, "seccomp_current", bpf.MMAPABLE)
+        """By slot: the first word of the bank in which it counts now, which its pytest process sets in its memory. From
+        SLOTS on, by slot: the first label of the test that has begun last, as far as its recorder has read."""
         self.words = new(bpf.ARRAY, 4, SLOTS * BANKS * WORDS, "seccomp_words", bpf.MMAPABLE)
         """The banks."""
         self.rare = new(bpf.HASH, 16, _RARE, "seccomp_rare")

@@ -1,19 +1,20 @@
 """The recorder of the `ebpf` backend: it reads what the kernel has counted, and knows what is missing.
 
-Nobody waits for it but for every RING tests. It is told when a test has ended, and reads what was counted for it then.
+It is told when a test has ended, and reads what was counted for it then. pytest goes on meanwhile, up to AHEAD tests.
 """
 
 from __future__ import annotations
 
 import select
-import time
 
 from pytest_seccomp.linux.process import run_as_soon_as_woken
 from pytest_seccomp.recorder import labels
-from pytest_seccomp.recorder.ebpf_programs import RING
+from pytest_seccomp.recorder.ebpf_programs import AHEAD, RING
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_seccomp.recorder import protocol
     from pytest_seccomp.recorder.ebpf_counts import SlotCounts
     from pytest_seccomp.recorder.ebpf_tracer import Tracer
@@ -21,14 +22,13 @@ if TYPE_CHECKING:
 
 _END_MS = 1000
 
-_REST_SECONDS = 0.001
-_NO_REST_IN_THE_LAST = 4
-"""Tests of a ring: when those have ended, pytest waits."""
+_REST_MS, _LONGEST_REST_MS = 1, 8
+_MANY = 2
+"""Tests that have begun during a rest: with more of them, pytest would soon be too far ahead."""
 _NO_QUESTIONS = ("begin", "end")
 """What pytest says while it goes on."""
 
 _FINISH: protocol.Message = ("finish",)
-_MERGED: protocol.Message = ("merged",)
 
 
 class Recording:
@@ -40,27 +40,24 @@ class Recording:
         self._counts = counts
         self._missed_before = self._missed = tracer.missed_runs()
         self._test: int | None = None
-        self._unseen = False
-        self._turn = RING
-        """Of the test that began last, in the ring."""
-        self._may_rest = False
-        self._until_marked: list[protocol.Message] = []
-        """What is done when pytest says how many markers it has made: then it expects nothing more of this process."""
+        self._rest_ms, self._longest_ms = _REST_MS, _LONGEST_REST_MS
+        self._rests = False
+        """Whether messages are left to gather, because nobody waits for what comes of them."""
 
     def run(self) -> None:
         """Record until the session is over, or until pytest has ended."""
         host = self._host
         poll = select.poll()
-        poll.register(host.control, select.POLLIN)
         if host.target.descriptor is not None:
             poll.register(host.target.descriptor, select.POLLIN)
         listening = True
         while not host.target.gone():
-            poll.poll(host.target.wait_ms())
+            if listening:
+                # To wake this process costs pytest more than to send a message
+                poll.register(host.control, 0 if self._rests else select.POLLIN)
+            waits = (host.target.wait_ms(), self._rest_ms if self._rests else None)
+            poll.poll(min((wait for wait in waits if wait is not None), default=None))
             self._read_messages()
-            if self._may_rest and not host.closed:
-                # To wake this process costs pytest more than to send a message: let those of some tests gather
-                time.sleep(_REST_SECONDS)
             if host.closed and listening:
                 listening = False
                 poll.unregister(host.control)
@@ -69,15 +66,10 @@ class Recording:
                     break
                 self._take_all()
                 host.has_been_closed()
-                if _MERGED in self._until_marked:
-                    host.handle(_MERGED)
             if host.has_no_more_to_do:
                 return
         self._read_messages()
         self._take_all()
-        for message in self._until_marked:
-            if message != _FINISH:  # it did not hear of its end: its files are not written
-                host.handle(message)
         host.target_has_ended()
 
     def _read_messages(self) -> None:
@@ -89,19 +81,43 @@ class Recording:
                 self._handle(message)
             except OSError:
                 pass  # pytest has ended, and does not wait for the answer
-        self._may_rest = self._turn < RING - _NO_REST_IN_THE_LAST and all(m[0] in _NO_QUESTIONS for m in messages)
+        self._rest(messages)
+
+    def _rest(self, messages: list[protocol.Message]) -> None:
+        """Whether to rest now, and for how long: about as long as a test takes."""
+        begun = sum(message[0] == "begin" for message in messages)
+        if any(message[0] not in _NO_QUESTIONS for message in messages):
+            self._rests = False
+            if self._test is not None and messages[-1][0] != "read":
+                self._longest_ms = _REST_MS  # the tests ask for what they have called
+        elif messages:
+            self._rests = True
+        elif self._rests:
+            self._rest_ms *= 2
+            self._rests = self._rest_ms <= self._longest_ms
+        if begun > _MANY or not self._rests:
+            self._rest_ms = _REST_MS
+        self._rest_ms = min(self._rest_ms, self._longest_ms)
 
     def _handle(self, message: protocol.Message) -> None:
         match message:
-            case ("marked", int(made), bool(waits)):
-                self._marked(made, waits=waits)
-            case ("finish",) | ("merged",):
-                self._until_marked.append(message)
+            case ("attach",):
+                seen = self._counts.markers() > 0
+                self._host.pass_on(("attach", seen, self._counts.slot), self._tracer.maps.current.descriptor)
+            case ("read", int(label)):
+                self._take_late(range(labels.FIRST_TEST, labels.FIRST_TEST + RING * len(labels.PHASES)))
+                self._counts.have_begun(label)
+                self._host.send(("read",))
+            case ("finish",):
+                self._finish()
             case ("begin", int(base), *_):
                 self._take_test()
                 self._test = base
-                self._turn = (base - labels.FIRST_TEST) // len(labels.PHASES) % RING
                 self._host.handle(message)
+                earlier = base - AHEAD * len(labels.PHASES)
+                if earlier >= labels.FIRST_TEST:
+                    self._take_late(range(earlier, earlier + len(labels.PHASES)))
+                self._counts.have_begun(base)
             case ("end", *_):
                 self._take_test()
                 self._host.handle(message)
@@ -124,30 +140,16 @@ class Recording:
             case _:
                 self._host.handle(message)
 
-    def _marked(self, made: int, *, waits: bool) -> None:
-        """pytest says how many markers it has made. Children that speak for it make more."""
-        seen = self._counts.markers() >= made
-        if not seen and not self._unseen:
-            self._unseen = True
-            self._host.ledger.miss(None)
-        if waits:
-            # What was counted between a test's last reading and now, by a processor that was on its way
-            for label in range(labels.FIRST_TEST, labels.FIRST_TEST + RING * len(labels.PHASES)):
-                self._take(label, labels.HARNESS)
-            self._counts.forget_callers()
-            self._host.send(("seen", seen))
-        waiting, self._until_marked = self._until_marked, []
-        for message in waiting:
-            if message == _FINISH:
-                self._finish()
-            else:
-                self._host.handle(message)
+    def _take_late(self, late: Iterable[int]) -> None:
+        """What was counted between a test's last reading and now, by a processor that was on its way: its banks will be
+        those of other tests."""
+        for label in late:
+            self._take(label, labels.HARNESS)
+        self._counts.forget_callers(late)
 
     def _finish(self) -> None:
         self._take_all()
         reasons = []
-        if self._unseen:
-            reasons.append("marker calls were not seen: is there a filter in the tests that denies prctl(2)?")
         if self._counts.lost:
             reasons.append(
                 f"{self._counts.lost} calls with unusual numbers are not recorded: there are too many numbers"

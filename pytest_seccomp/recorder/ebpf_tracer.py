@@ -31,7 +31,7 @@ _RIGHTS = (
 class Tracer:
     """The programs, which run until every process that has them has closed them, and what they have counted.
 
-    `words` is that in the kernel's own memory.
+    `words` is that in the kernel's own memory, and `current` are the words of the map of that name.
     """
 
     def __init__(self, maps: programs.Maps, links: list[int], loaded: list[int]) -> None:
@@ -41,6 +41,7 @@ class Tracer:
         length = programs.SLOTS * programs.BANKS * programs.WORDS * 8
         self._memory = mmap.mmap(maps.words.descriptor, length, mmap.MAP_SHARED, mmap.PROT_READ)
         self.words = memoryview(self._memory).cast("Q")
+        self.current = bpf.words_of(maps.current.descriptor, 2 * programs.SLOTS)
 
     @classmethod
     def load(cls) -> Tracer:

@@ -218,6 +218,10 @@ class Recorder:
         self.control.sendall(data)
         return len(data)
 
+    def pass_on(self, message: protocol.Message, descriptor: int) -> None:
+        """Send a message to pytest, which waits for it, together with a descriptor. Raises OSError."""
+        self.control.sendmsg([protocol.encode(message)], _passing(descriptor))
+
     def _spawn(self, number: int, command: list[str]) -> int:
         """Start a process of ours that is to be under no filter, and send pytest the other end of its socket."""
         ours, theirs = _socket.socketpair()
@@ -229,8 +233,7 @@ class Recorder:
             pass  # a backend has waited for it
         data = protocol.encode(("spawn", number))
         try:
-            passed = ours.fileno().to_bytes(4, "little")
-            sent = self.control.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, passed)])
+            sent = self.control.sendmsg([data], _passing(ours.fileno()))
             self._unsent += data[sent:]
         except OSError:
             pass  # pytest has ended, or does not read its answers: it gets none
@@ -297,3 +300,7 @@ class Recorder:
         self.control.close()
         if self._ledger is not None:
             self._ledger.forget()
+
+
+def _passing(descriptor: int) -> list[tuple[int, int, bytes]]:
+    return [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor.to_bytes(4, "little"))]

@@ -39,6 +39,12 @@ come when pytest asks for something else.
 ("close", number, block)               the end of the block that had that number:
                                        ("close", number, counts, complete)
 
+The backend `ebpf` has two more, for which pytest waits:
+("attach",)                            was its marker seen, and where are its words? ("attach", seen, slot), with a
+                                       descriptor of the map that it sets its markers in
+("read", label)                        all that was sent up to here is to be read, before the banks of this label are
+                                       used again: ("read",)
+
 Backends that read the kernel's log have one more message, which precedes every marker call that rings:
 ("boundary", number, label)            all that was sent up to here belongs before the marker with this number
 """

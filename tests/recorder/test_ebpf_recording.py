@@ -1,12 +1,13 @@
 """What the recorder makes of the counts of the `ebpf` backend: for what is missing there is a reason, and a line."""
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from pytest_seccomp.recorder import ebpf_programs, labels
 from pytest_seccomp.recorder.ebpf_counts import SlotCounts
-from pytest_seccomp.recorder.ebpf_programs import MARKERS, RARE_LOST, UNFOLLOWED, bank_of, first_word
+from pytest_seccomp.recorder.ebpf_programs import AHEAD, MARKERS, RARE_LOST, UNFOLLOWED, bank_of, first_word
 from pytest_seccomp.recorder.ebpf_recording import Recording
 from pytest_seccomp.recorder.outside import Outside
 
@@ -19,6 +20,8 @@ class Programs:
     def __init__(self) -> None:
         self.memory = bytearray(8 * ebpf_programs.SLOTS * ebpf_programs.BANKS * ebpf_programs.WORDS)
         self.words = memoryview(self.memory).cast("Q")
+        self.current = [0] * (2 * ebpf_programs.SLOTS)
+        self.maps = SimpleNamespace(current=SimpleNamespace(descriptor=4711))
         self.missed = 5
 
     def count(self, label: int, word: int, count: int) -> None:
@@ -51,6 +54,9 @@ class Host:
     def send(self, message: Any) -> None:
         self.sent.append(message)
 
+    def pass_on(self, message: Any, descriptor: int) -> None:
+        self.sent.append((message, descriptor))
+
 
 class Recorded:
     """A recording of these, and the messages that it gets."""
@@ -63,11 +69,9 @@ class Recorded:
     def tell(self, *message: object) -> None:
         self.recording._handle(message)
 
-    def finish(self, markers: int = 0) -> list[str]:
+    def finish(self) -> list[str]:
         """The reasons for the trace to be incomplete."""
         self.tell("finish")
-        assert ("finish",) not in [message for message, _ in self.host.handled]  # before it is known who is missing
-        self.tell("marked", markers, False)
         message, reasons = self.host.handled[-1]
         assert message == ("finish",)
         return reasons
@@ -112,33 +116,38 @@ def test_runs_that_the_kernel_left_out(recorded: Recorded) -> None:
     assert recorded.host.missed == [None]
 
 
-def test_markers_that_were_not_seen(recorded: Recorded) -> None:
-    recorded.programs.count(labels.HARNESS, MARKERS, 4)
-    recorded.tell("marked", 4, True)
-    recorded.tell("marked", 5, True)
-    assert recorded.host.sent == [("seen", True), ("seen", False)]
-    assert recorded.finish(5) == ["marker calls were not seen: is there a filter in the tests that denies prctl(2)?"]
-    assert recorded.host.missed == [None]
+@pytest.mark.parametrize("markers", [0, 1])
+def test_whether_the_marker_of_pytest_was_seen(recorded: Recorded, markers: int) -> None:
+    recorded.programs.count(labels.HARNESS, MARKERS, markers)
+    recorded.tell("attach")
+    assert recorded.host.sent == [(("attach", bool(markers), SLOT), 4711)]
 
 
-def test_the_recorder_does_not_end_before_the_last_message(recorded: Recorded) -> None:
-    recorded.finish()
-    recorded.tell("merged")
-    assert ("merged",) not in [message for message, _ in recorded.host.handled]
-    recorded.tell("marked", 0, False)
-    assert recorded.host.handled[-1] == (("merged",), [])
-
-
-def test_what_is_counted_after_a_test_was_read_is_nobody_elses(recorded: Recorded) -> None:
+@pytest.mark.parametrize("waits", [True, False])
+def test_what_is_counted_after_a_test_was_read_is_nobody_elses(recorded: Recorded, waits: bool) -> None:
     recorded.tell("begin", TEST, '"a"', 0)
     recorded.tell("end", TEST, '"passed"')
     recorded.programs.count(TEST + labels.CALL, 39, 1)
-    recorded.tell("marked", 0, True)
+    later = TEST + AHEAD * len(labels.PHASES)
+    if waits:
+        recorded.tell("read", later)
+        assert recorded.host.sent == [("read",)]
+    else:
+        recorded.tell("begin", later, '"later"', 0)
     again = TEST + ebpf_programs.RING * len(labels.PHASES)
     recorded.tell("begin", again, '"b"', 0)
     recorded.tell("end", again, '"passed"')
     assert recorded.host.by_label[labels.HARNESS] == {ARCH << 32 | 39: 1}
     assert not recorded.host.by_label.get(again + labels.CALL)
+
+
+def test_pytest_knows_how_far_it_is_read(recorded: Recorded) -> None:
+    read = ebpf_programs.SLOTS + SLOT
+    recorded.tell("begin", TEST, '"a"', 0)
+    recorded.tell("begin", TEST + 4, '"b"', 0)
+    assert recorded.programs.current[read] == TEST + 4
+    recorded.tell("read", TEST)  # a child of pytest's has said the former
+    assert recorded.programs.current[read] == TEST
 
 
 def test_a_test_that_did_not_end_is_read_before_the_next(recorded: Recorded) -> None:

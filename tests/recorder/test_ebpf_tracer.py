@@ -121,7 +121,7 @@ def test_who_has_made_the_first_of_the_calls_that_are_watched(tracer: Tracer) ->
         assert found[native_arch | getsid] == (made, names[0], None)
     assert not any(counted.caller(LABEL, call) for call in asked)
     followed(work)
-    counted.forget_callers()
+    counted.forget_callers([LABEL])
     assert not any(counted.caller(LABEL, call) for call in asked)
 
 

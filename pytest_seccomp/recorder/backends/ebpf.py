@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 
 from pytest_seccomp.errors import BackendError, RecorderError
+from pytest_seccomp.linux import bpf
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.process import run_as_soon_as_woken
 from pytest_seccomp.recorder import ebpf_check, labels, protocol
 from pytest_seccomp.recorder.checked import Checked
 from pytest_seccomp.recorder.ebpf_counts import SlotCounts
-from pytest_seccomp.recorder.ebpf_programs import RING, bank_of
+from pytest_seccomp.recorder.ebpf_programs import AHEAD, SLOTS, bank_of, first_word
 from pytest_seccomp.recorder.ebpf_recording import Recording
 from pytest_seccomp.recorder.ebpf_tracer import Tracer, explain, share
 
@@ -34,51 +35,71 @@ CHECKED = (
 
 
 class Marks:
-    """pytest's marker calls. The kernel notes them, and the recorder is not waited for.
+    """pytest's markers. Each is a word in memory that pytest shares with the kernel: no call is made for it, and the
+    recorder is not waited for.
 
-    But for every RING tests: a test's calls are counted where those of the RINGth before it were, which the recorder
-    must have read.
+    But where pytest is AHEAD tests ahead of it: the banks of a test are used again, and the recorder must have read
+    them before.
     """
 
     def __init__(self, calls: MarkedCalls, control: int, send: Callable[..., None]) -> None:
+        """Have the calling thread followed. Raises BackendError or RecorderError."""
         self._calls = calls
         self._control = control
         self._send = send
         self._decoder = protocol.Decoder()
-        self._made = 0
         self._must_wait = False
+        calls.mark(labels.HARNESS, bank_of(labels.HARNESS))
+        answer = self._ask("attach")
+        try:
+            match answer, calls.descriptors:
+                case ("attach", True, int(slot)), [descriptor]:
+                    self._slot = slot
+                    self._current = bpf.words_of(descriptor, 2 * SLOTS)
+                case ("attach", True, _), _:
+                    raise BackendError("no file descriptor is free for a moment", "raise the limit (ulimit -n)")
+                case None, _:
+                    raise RecorderError("the recorder ended before pytest was traced: run again")
+                case _:
+                    raise BackendError(
+                        "a marker call of this process was not seen", "look for a filter around it that denies prctl(2)"
+                    )
+        except OSError as error:
+            raise BackendError(f"a map cannot be mapped: {error.strerror}", "use the backend notify") from error
+        finally:
+            while calls.descriptors:
+                os.close(calls.descriptors.pop())
         # What a child that pytest has forked for a test (pytest-forked) has told the recorder is not known here
         os.register_at_fork(after_in_parent=self._wait_next_time)
 
     def mark(self, label: int) -> bool:
         """From here on calls count for this label."""
-        self._made += 1
-        self._calls.mark(label, bank_of(label))
+        self._current[self._slot] = first_word(self._slot, bank_of(label))
         return True
 
     def ring(self, label: int) -> bool:
-        """The same, and the recorder handles what was sent to it before it reads what is counted for this label."""
+        """The same, for the first label of a test once its banks are free."""
         if label < labels.FIRST_TEST:
-            self._send("marked", self._made, False)
-        elif self._must_wait or (label - labels.FIRST_TEST) // len(labels.PHASES) % RING == 0:
-            return self.wait_for_recorder() is not None and self.mark(label)
+            return self.mark(label)
+        if self._must_wait or label - self._current[SLOTS + self._slot] > AHEAD * len(labels.PHASES):
+            self._must_wait = False
+            if self._ask("read", label) is None:
+                return False
         return self.mark(label)
 
     def ask(self, _label: int) -> bool:
-        """The recorder reads messages at any time, and is told which markers were before these."""
-        self._send("marked", self._made, False)
+        """The recorder reads messages at any time."""
         return True
 
-    def wait_for_recorder(self) -> bool | None:
-        """Wait until the recorder has read all that was sent to it. Returns whether it has seen all markers, None where
-        there is no recorder any more."""
-        self._must_wait = False
-        self._send("marked", self._made, True)
+    def _ask(self, *message: object) -> protocol.Message | None:
+        """Wait until the recorder has read all that was sent to it. Returns its answer, None where there is no recorder
+        any more."""
+        self._send(*message)
         try:
             while data := self._calls.receive(self._control):
                 for answer in self._decoder.feed(data):
-                    if answer[0] == "seen":
-                        return bool(answer[1])
+                    if answer[0] == message[0]:
+                        return answer
         except OSError:
             pass  # EBADF: the code under test has closed the socket, as `send` has seen
         return None
@@ -89,16 +110,7 @@ class Marks:
 
 def attach(calls: MarkedCalls, _cookie: int, control: int, send: Callable[..., None]) -> Marks:
     """Have the calling thread followed, with all that it starts from now on. Raises BackendError or RecorderError."""
-    marks = Marks(calls, control, send)
-    marks.mark(labels.HARNESS)
-    seen = marks.wait_for_recorder()
-    if seen is None:
-        raise RecorderError("the recorder ended before pytest was traced: run again")
-    if not seen:
-        raise BackendError(
-            "a marker call of this process was not seen", "look for a filter around it that denies prctl(2)"
-        )
-    return marks
+    return Marks(calls, control, send)
 
 
 class CheckedTracer(Checked):
@@ -123,7 +135,7 @@ def record(host: Recorder, checked: CheckedTracer) -> None:
     tracer.follow(settings.cookie, slot)
     recording = Recording(host, tracer, SlotCounts(tracer, slot, native().audit_arch))
     host.control.setblocking(False)
-    # pytest waits for it every few tests, on a busy machine for as long as others have the processors
+    # pytest waits where it is too far ahead, on a busy machine for as long as others have the processors
     run_as_soon_as_woken()
     try:
         host.ready()
