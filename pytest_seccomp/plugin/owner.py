@@ -109,7 +109,7 @@ class Owner(SessionOwner):
         spools = self.directory.spools()
         if not spools and not reasons:
             reasons.append(f"all that was recorded is gone: somebody has removed {self.directory.path}")
-        if self._nothing_to_write(reasons):
+        if self._nothing_to_write():
             self._unwritten = [f"no test was traced{self._left()}"]  # and pytest says why
             self._withdraw()
         else:
@@ -132,13 +132,13 @@ class Owner(SessionOwner):
         if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED if fails else status
 
-    def _nothing_to_write(self, reasons: list[str]) -> bool:
+    def _nothing_to_write(self) -> bool:
         """Whether no test was to be run: none was found, or pytest was asked for something else (--collect-only,
         --fixtures). What it took to find that out does not replace a trace."""
         if self._config.getoption("setuponly"):  # also under --setup-plan: then fixtures are shown test by test
             return True
         # Tests that were run and lost are no reason to keep an older trace, which would look like theirs
-        return not self.directory.has_tests() and not (self._announced and reasons)
+        return not self.directory.has_tests() and not self._announced
 
     def _left(self) -> str:
         if self._destination is None:

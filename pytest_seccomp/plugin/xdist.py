@@ -63,7 +63,6 @@ def start_worker(
         return
 
     def finish() -> Findings:
-        tracing.finish()
-        return Findings([] if tracing.died is None else [tracing.died], [])
+        return Findings(tracing.finish(), [])
 
     Worker(TASK, place, finish, tracing.merged).register(config)

@@ -78,6 +78,26 @@ def test_a_full_disk_for_the_spool(suite: Suite, tmp_path: Path, size: str) -> N
 
 
 @pytest.mark.needs("root", "mount")
+@pytest.mark.parametrize("size", ["8k", "16k"])
+def test_a_full_disk_for_the_spools_of_workers(suite: Suite, tmp_path: Path, size: str) -> None:
+    """Also where it has no room for a single line of a test, and for none that would say so."""
+    suite.write("test_many.py", MANY)
+    small = tmp_path / "small"
+    small.mkdir()
+    base = f"--basetemp={tmp_path / 'base'}"
+    with traced(suite, "-n2", base, plugins=["xdist"], before=mounted(small, f"size={size}"), temporary=small) as run:
+        finished = run.finish(0)
+        run.expect_nothing_left()
+    assert "300 passed" in finished.stdout
+    assert "INCOMPLETE" in finished.stdout
+    trace = finished.trace()
+    assert not trace.complete
+    assert {"worker gw0", "worker gw1"} == {
+        reason.partition(":")[0] for reason in trace.run["reasons"] if reason.endswith("No space left on device")
+    }
+
+
+@pytest.mark.needs("root", "mount")
 def test_a_full_disk_for_the_path_of_a_killed_pytest(suite: Suite, tmp_path: Path) -> None:
     """What was recorded is kept, with a word of what to do; and that is what makes a trace of it."""
     suite.write("test_many.py", MANY)
