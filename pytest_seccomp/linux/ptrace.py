@@ -45,6 +45,7 @@ _NT_PRSTATUS = 1
 _SIGINFO_LENGTH = 128
 _MOST_REGISTERS = 64
 _REGISTERS_OF_X86_64 = 27
+_REGISTERS_OF_ARM = 18  # of 32 bits, where all others are of 64: what aarch64 gives of a 32-bit thread
 
 _WNOTHREAD = 0x20000000
 _WALL = 0x40000000
@@ -119,17 +120,17 @@ def signal_code(tid: int) -> int:
 
 
 def registers(tid: int) -> list[int]:
-    """All general registers of a stopped thread, as `registers` has them. On x86-64 also those of 32-bit programs."""
+    """All general registers of a stopped thread, as `registers` has them."""
     words = ctypes.create_string_buffer(8 * _MOST_REGISTERS)
     if native() is X86_64:
         # Not GETREGSET, which for 32-bit programs gives another structure
         _request(_GETREGS, tid, 0, words)
-        length = 8 * _REGISTERS_OF_X86_64
-    else:
-        vector = _Vector(ctypes.cast(words, ctypes.c_void_p), ctypes.sizeof(words))
-        _request(_GETREGSET, tid, _NT_PRSTATUS, ctypes.byref(vector))
-        length = int(vector.length)
-    return list(struct.unpack_from(f"={length // 8}Q", words))
+        return list(struct.unpack_from(f"={_REGISTERS_OF_X86_64}Q", words))
+    vector = _Vector(ctypes.cast(words, ctypes.c_void_p), ctypes.sizeof(words))
+    _request(_GETREGSET, tid, _NT_PRSTATUS, ctypes.byref(vector))
+    if vector.length == 4 * _REGISTERS_OF_ARM:
+        return list(struct.unpack_from(f"={_REGISTERS_OF_ARM}I", words))
+    return list(struct.unpack_from(f"={vector.length // 8}Q", words))
 
 
 def set_registers(tid: int, changes: Mapping[int, int]) -> None:
@@ -142,8 +143,9 @@ def set_registers(tid: int, changes: Mapping[int, int]) -> None:
     words = registers(tid)
     for place, value in changes.items():
         words[place] = value
-    buffer = ctypes.create_string_buffer(struct.pack(f"={len(words)}Q", *words), 8 * len(words))
-    vector = _Vector(ctypes.cast(buffer, ctypes.c_void_p), 8 * len(words))
+    content = struct.pack(f"={len(words)}{'I' if len(words) == _REGISTERS_OF_ARM else 'Q'}", *words)
+    buffer = ctypes.create_string_buffer(content, len(content))
+    vector = _Vector(ctypes.cast(buffer, ctypes.c_void_p), len(content))
     _request(_SETREGSET, tid, _NT_PRSTATUS, ctypes.byref(vector))
 
 

@@ -1,18 +1,18 @@
 """The registers of a thread that has been stopped where it comes out of a system call: whether it is a certain call,
 and what to change so that it makes the call again, with another sixth argument.
 
-Pure. A stopped thread's registers are a list of 64-bit words here, in the order of struct user_regs_struct (x86-64,
-riscv64) or struct user_pt_regs (aarch64). The call is one that a supervisor has answered with ERESTARTNOINTR, or that
-an interruption has ended with ERESTARTSYS: errors that ask the kernel to have the call made again, and that no program
-sees. What kernels do with them differs, see the two classes.
+Pure. A stopped thread's registers are a list of numbers here, in the order of struct user_regs_struct (x86-64,
+riscv64), struct user_pt_regs (aarch64) or that of 32-bit threads on aarch64. The call is one that a supervisor has
+answered with ERESTARTNOINTR, or that an interruption has ended with ERESTARTSYS: errors that ask the kernel to have
+the call made again, and that no program sees. What kernels do with them differs, see the two classes.
 
-Sources: arch/x86/include/asm/user_64.h, syscall.h and kernel/signal.c; arch/arm64/include/uapi/asm/ptrace.h and
-kernel/signal.c; arch/riscv/include/uapi/asm/ptrace.h and kernel/signal.c.
+Sources: arch/x86/include/asm/user_64.h, syscall.h and kernel/signal.c; arch/arm64/include/uapi/asm/ptrace.h,
+kernel/ptrace.c (aarch32_regsets) and kernel/signal.c; arch/riscv/include/uapi/asm/ptrace.h and kernel/signal.c.
 """
 
 from collections.abc import Sequence
 
-from pytest_seccomp.linux.architecture import AARCH64, I386, RISCV64, X86_64
+from pytest_seccomp.linux.architecture import AARCH64, ARM, I386, RISCV64, X86_64
 from pytest_seccomp.linux.waiting import WaitingCall
 
 ERESTARTSYS = 512
@@ -20,6 +20,10 @@ ERESTARTNOINTR = 513
 """Errors of the kernel's own (include/linux/errno.h)."""
 
 _HALF = 0xFFFFFFFF
+_NO_CALL = 0xFFFFFFFF
+
+_THUMB = 0x20
+"""In the program status register of arm."""
 
 # Of struct user_regs_struct of x86-64
 _RAX = 10
@@ -47,7 +51,7 @@ class Rewinding:
             and tuple(registers[at] for at in self._arguments) == call.arguments
         )
 
-    def again(self, registers: Sequence[int], sixth: int) -> dict[int, int]:
+    def again(self, _call: WaitingCall, registers: Sequence[int], sixth: int) -> dict[int, int]:
         """What to change so that the thread makes its call again, with that sixth argument."""
         return {
             self.sixth: sixth,
@@ -58,32 +62,46 @@ class Rewinding:
 
 
 class Rewound:
-    """On other machines the kernel has put the thread back before it stops."""
+    """On other machines the kernel has put the thread back before it stops. Not onto a call with the number -1 on
+    aarch64, which takes that for one that a tracer has made void: the thread stands behind it, and has the error."""
 
-    def __init__(self, *arguments: int, number: int, pointer: int) -> None:
+    def __init__(self, *arguments: int, number: int, pointer: int, mode: int | None = None) -> None:
         self._arguments = arguments
         self._number = number
         self._pointer = pointer
+        self._mode = mode
+        """Where the machine has instructions of two lengths, the register that says which."""
         self.sixth = arguments[5]
         """The register of the sixth argument."""
 
     def is_at(self, call: WaitingCall, registers: Sequence[int]) -> bool:
         """Whether the thread is to make this call again."""
-        return (
-            registers[self._number] & _HALF == call.number
-            and registers[self._pointer] == call.pointer - 4
-            and tuple(registers[at] for at in self._arguments) == call.arguments
-        )
+        first, *others = (registers[at] for at in self._arguments)
+        if registers[self._pointer] == call.pointer and call.number == _NO_CALL:
+            first_fits = first & _HALF in (-ERESTARTSYS & _HALF, -ERESTARTNOINTR & _HALF)
+        else:
+            first_fits = (registers[self._pointer], first) == (self._start(call, registers), call.arguments[0])
+        return first_fits and (registers[self._number] & _HALF, *others) == (call.number, *call.arguments[1:])
 
-    def again(self, _registers: Sequence[int], sixth: int) -> dict[int, int]:
+    def again(self, call: WaitingCall, registers: Sequence[int], sixth: int) -> dict[int, int]:
         """What to change so that the thread makes its call again, with that sixth argument."""
-        return {self.sixth: sixth}
+        return {
+            self._arguments[0]: call.arguments[0],
+            self.sixth: sixth,
+            self._pointer: self._start(call, registers),
+        }
+
+    def _start(self, call: WaitingCall, registers: Sequence[int]) -> int:
+        """Where the instruction is that makes the call."""
+        thumb = self._mode is not None and registers[self._mode] & _THUMB
+        return call.pointer - (2 if thumb else 4)
 
 
 CONVENTIONS: dict[int, Rewinding | Rewound] = {
     X86_64.audit_arch: Rewinding(14, 13, 12, 7, 9, 8),  # rdi, rsi, rdx, r10, r8, r9; those of x32 are the same
     I386.audit_arch: Rewinding(5, 11, 12, 13, 14, 4),  # ebx, ecx, edx, esi, edi, ebp: a filter sees them whole
     AARCH64.audit_arch: Rewound(0, 1, 2, 3, 4, 5, number=8, pointer=32),  # x0 to x5, x8
+    ARM.audit_arch: Rewound(0, 1, 2, 3, 4, 5, number=7, pointer=15, mode=16),  # r0 to r5, r7
     RISCV64.audit_arch: Rewound(10, 11, 12, 13, 14, 15, number=17, pointer=0),  # a0 to a5, a7
 }
-"""By AUDIT_ARCH_* of the call. Calls of 32 bits on aarch64 have none: their registers come in another structure."""
+"""By AUDIT_ARCH_* of the call."""

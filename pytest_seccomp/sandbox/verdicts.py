@@ -114,7 +114,7 @@ def _traced(call: WaitingCall, convention: Rewinding | Rewound, verdict: int, co
     mask = ptrace.signal_mask(tid)
     kept = mask | ~_SIGSYS_BIT if action(verdict) == TRAP else ptrace.ALL_SIGNALS
     ptrace.set_signal_mask(tid, kept & ptrace.ALL_SIGNALS)
-    ptrace.set_registers(tid, convention.again(registers, cookie))
+    ptrace.set_registers(tid, convention.again(call, registers, cookie))
     if action(verdict) == KILL_PROCESS or (action(verdict) == KILL_THREAD and _is_alone(tid)):
         ptrace.detach(tid)  # not waited for: the process may take long to write its core
         return _Outcome.GIVEN

@@ -14,12 +14,13 @@ ARGUMENTS = (11, 12, 13, 14, 15, 2**64 - 16)
 BEHIND = 0x401002
 
 # In the order of the structures: struct user_regs_struct (x86-64), struct user_pt_regs (aarch64), struct
-# user_regs_struct (riscv64)
+# user_regs_struct (riscv64), COMPAT_ELF_NGREG words (32-bit threads on aarch64)
 X86_64_NAMES = [
     *("r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi"),
     *("orig_rax", "rip", "cs", "eflags", "rsp", "ss", "fs_base", "gs_base", "ds", "es", "fs", "gs"),
 ]
 AARCH64_NAMES = [*(f"x{n}" for n in range(31)), "sp", "pc", "pstate"]
+ARM_NAMES = [*(f"r{n}" for n in range(15)), "pc", "cpsr", "orig_r0"]
 RISCV64_NAMES = [
     *("pc", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", *(f"a{n}" for n in range(8))),
     *(*(f"s{n}" for n in range(2, 12)), "t3", "t4", "t5", "t6"),
@@ -54,7 +55,7 @@ COMPAT = "rbx rcx rdx rsi rdi rbp"
 def test_x86_is_put_back_onto_its_call(arch: int, convention: str, sixth: str, result: int) -> None:
     found, waiting = x86(convention, 41, result), call(arch, 41)
     assert CONVENTIONS[arch].is_at(waiting, found)
-    changes = CONVENTIONS[arch].again(found, 0x80000001)
+    changes = CONVENTIONS[arch].again(waiting, found, 0x80000001)
     assert changed(X86_64_NAMES, found, changes) == {
         sixth: 0x80000001,
         "rax": 41,
@@ -80,30 +81,49 @@ def test_x86_numbers_that_are_no_calls_of_its_own(number: int) -> None:
     """Those of x32, and -1, which the kernel itself would not put back."""
     found, waiting = x86(NATIVE, number), call(X86_64.audit_arch, number)
     assert CONVENTIONS[X86_64.audit_arch].is_at(waiting, found)
-    changes = CONVENTIONS[X86_64.audit_arch].again(found, 0x80000001)
+    changes = CONVENTIONS[X86_64.audit_arch].again(waiting, found, 0x80000001)
     assert changes[X86_64_NAMES.index("rax")] == number & 2**64 - 1
 
 
 REWOUND = [
-    (AARCH64.audit_arch, AARCH64_NAMES, "x0 x1 x2 x3 x4 x5", "x8", "pc"),
-    (RISCV64.audit_arch, RISCV64_NAMES, "a0 a1 a2 a3 a4 a5", "a7", "pc"),
+    (AARCH64.audit_arch, AARCH64_NAMES, "x0 x1 x2 x3 x4 x5", "x8", {}, 4),
+    (ARM.audit_arch, ARM_NAMES, "r0 r1 r2 r3 r4 r5", "r7", {"cpsr": 0x10}, 4),
+    (ARM.audit_arch, ARM_NAMES, "r0 r1 r2 r3 r4 r5", "r7", {"cpsr": 0x30}, 2),  # Thumb
+    (RISCV64.audit_arch, RISCV64_NAMES, "a0 a1 a2 a3 a4 a5", "a7", {}, 4),
 ]
 
 
-@pytest.mark.parametrize(("arch", "names", "convention", "number", "pointer"), REWOUND)
+@pytest.mark.parametrize("made", [198, -1])
+@pytest.mark.parametrize(("arch", "names", "convention", "number", "mode", "length"), REWOUND)
 def test_machines_that_have_put_it_back_already(
-    arch: int, names: Sequence[str], convention: str, number: str, pointer: str
+    arch: int, names: Sequence[str], convention: str, number: str, mode: dict[str, int], length: int, made: int
 ) -> None:
-    """The call is the instruction before, of four bytes; nothing but the sixth argument is left to change."""
-    values = dict(zip(convention.split(), ARGUMENTS, strict=True)) | {number: 198, pointer: BEHIND - 4}
-    found, waiting = registers(names, **values), call(arch, 198)
+    """The call is the instruction before; nothing but the sixth argument is left to change."""
+    values = dict(zip(convention.split(), ARGUMENTS, strict=True)) | mode | {number: made, "pc": BEHIND - length}
+    found, waiting = registers(names, **values), call(arch, made)
     assert CONVENTIONS[arch].is_at(waiting, found)
     sixth = convention.split()[5]
-    assert changed(names, found, CONVENTIONS[arch].again(found, 0x80000001)) == {sixth: 0x80000001}
+    assert changed(names, found, CONVENTIONS[arch].again(waiting, found, 0x80000001)) == {sixth: 0x80000001}
     assert names[CONVENTIONS[arch].sixth] == sixth
-    for name in (number, pointer, *convention.split()):
+    for name in (number, "pc", *convention.split()):
         assert not CONVENTIONS[arch].is_at(waiting, registers(names, **values | {name: 7})), name
 
 
-def test_others_have_none() -> None:
-    assert ARM.audit_arch not in CONVENTIONS
+@pytest.mark.parametrize("result", [-512, -513])
+@pytest.mark.parametrize(("arch", "names", "convention", "number", "mode", "length"), REWOUND)
+def test_none_to_put_back(
+    arch: int, names: Sequence[str], convention: str, number: str, mode: dict[str, int], length: int, result: int
+) -> None:
+    """A call -1 on aarch64: the thread stands behind it, with the error in the place of the first argument."""
+    first, *others = convention.split()
+    values = dict(zip(others, ARGUMENTS[1:], strict=True)) | mode | {first: result, number: -1, "pc": BEHIND}
+    found, waiting = registers(names, **values), call(arch, -1)
+    assert CONVENTIONS[arch].is_at(waiting, found)
+    assert changed(names, found, CONVENTIONS[arch].again(waiting, found, 0x80000001)) == {
+        first: ARGUMENTS[0],
+        others[-1]: 0x80000001,
+        "pc": BEHIND - length,
+    }
+    assert not CONVENTIONS[arch].is_at(call(arch, 198), registers(names, **values | {number: 198}))
+    for name in (first, number, "pc", *others):
+        assert not CONVENTIONS[arch].is_at(waiting, registers(names, **values | {name: 7})), name

@@ -241,4 +241,4 @@ def test_no_path_is_forgotten_that_this_kernel_knows() -> None:
     described = {line.partition("/")[0].removeprefix("sys_enter_") for line in done.stdout.splitlines()}
     known = {OTHER_NAMES.get(name, name) for name in described} & syscalls.all_names()
     assert known - OTHER_STRINGS - {*paths.PATHS} == set()
-    assert len(known) > 80
+    assert len(known) > 70  # 76 on aarch64, which lacks open, stat and their like

@@ -1,5 +1,6 @@
 """Verdicts that only the kernel can give: a program and its parent see what the kernel's own filter makes of a call."""
 
+import platform
 import signal
 
 import pytest
@@ -41,7 +42,8 @@ def test_in_a_program_of_one_thread(action: str, disposition: str) -> None:
     ended = Supervised(ALONE, {"sched_yield": action}).both(disposition=disposition)
     assert ended.records == [[action, True, "sched_yield"]]
     if action == "trap" and disposition == "caught":
-        assert (ended.status, len(ended.said)) == (0, 4)
+        # Its handler says what registers it sees, where it knows their places
+        assert (ended.status, len(ended.said)) == (0, 4 if platform.machine() == "x86_64" else 3)
     else:
         assert (ended.status, ended.said) == (signal.SIGSYS, ["before"])
 

@@ -43,7 +43,9 @@ def test_traps_in_a_storm_of_signals(wait_killable: bool) -> None:
     """
     )
     ended = Supervised(program, {"sched_yield": "trap"}).both(wait_killable=wait_killable)
-    assert (ended.status, ended.said) == (0, ["True {24} ['0']"])
+    # What a trap leaves as the result: where the register is not that of the number, the first argument
+    result = 24 if platform.machine() == "x86_64" else 1
+    assert (ended.status, ended.said) == (0, [f"True {{{result}}} ['0']"])
     assert [record for record in ended.records if record != "gone"] == [["trap", True, "sched_yield"]] * 100
 
 

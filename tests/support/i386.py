@@ -13,14 +13,16 @@ EXIT = 1  # number of exit on i386
 
 def program(calls: list[int]) -> bytes:
     """Return an executable that makes each of the i386 system calls `calls` once, all arguments 0, and then exit(0)."""
-    code = b"".join(_call(number) for number in [*calls, EXIT])
+    return executable(3, b"".join(_call(number) for number in [*calls, EXIT]))
+
+
+def executable(machine: int, code: bytes, flags: int = 0, mode: int = 0) -> bytes:
+    """An executable of 32 bits for a machine (EM_*); `mode` is added to the address at which it begins."""
     size = HEADERS + len(code)
     identity = b"\x7fELF\x01\x01\x01".ljust(16, b"\0")  # 32 bits, little endian, version 1
-    executable, machine_386, version = 2, 3, 1
-    entry, programs, sections, flags = LOAD_ADDRESS + HEADERS, 52, 0, 0
-    header = struct.pack(
-        "<HHIIIIIHHHHHH", executable, machine_386, version, entry, programs, sections, flags, 52, 32, 1, 0, 0, 0
-    )
+    kind, version = 2, 1
+    entry, programs, sections = LOAD_ADDRESS + HEADERS + mode, 52, 0
+    header = struct.pack("<HHIIIIIHHHHHH", kind, machine, version, entry, programs, sections, flags, 52, 32, 1, 0, 0, 0)
     load, offset, read_execute, align = 1, 0, 5, 0x1000
     segment = struct.pack("<8I", load, offset, LOAD_ADDRESS, LOAD_ADDRESS, size, size, read_execute, align)
     return identity + header + segment + code
