@@ -78,7 +78,7 @@ def test_no_import_for_a_question(suite: Suite, question: str) -> None:
     )
 
     def modules(*plugins: str) -> set[str]:
-        suite.run(question, plugins=[*plugins, "at_exit"]).expect(0)
+        suite.run(question, plugins=[*plugins, "at_exit", *OTHERS]).expect(0)
         return set((suite.folder / "modules").read_text().split())
 
     assert modules() - modules("no:seccomp") == ENTRY
