@@ -100,6 +100,8 @@ def test_where_a_policy_cannot_be_enforced_its_tests_fail(suite: Suite) -> None:
         '@pytest.mark.seccomp(deny=["@internet"]) of inner/test_one.py::test_marked: policies cannot be enforced here: '
         "this process is under another seccomp listener already" in finished.stdout
     )
+    assert ": run it outside of that; a traced pytest needs no listener with --seccomp-backend=ebpf" in finished.stdout
+    assert "--no-seccomp-trace" not in finished.stdout
     assert "FAILED inner/test_one.py::test_block - pytest_seccomp.errors.RecorderError: " in finished.stdout
     assert "PASSED inner/test_one.py::test_other" in finished.stdout
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pytest_seccomp.errors import SeccompError
+from pytest_seccomp.errors import SeccompError, UnusableError
 from pytest_seccomp.gate.verdict import FAIL
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.marked import passing
@@ -22,12 +22,14 @@ from pytest_seccomp.plugin.unfiltered import ASKED, spawn
 from pytest_seccomp.profile import bpf, compiling
 from pytest_seccomp.profile.in_process import MARKER, InProcess, together
 from pytest_seccomp.recorder import client
+from pytest_seccomp.recorder.backends.notify import ANOTHER_LISTENER
 from pytest_seccomp.recorder.settings import for_policies, own_cookie
 
 _DECIDES = "notify"
 _READ_THE_LOG = ("audit", "kmsg")
 
 _DIED = "the recorder died: from then on nothing that tests forbid is denied"
+_NEEDS_NO_LISTENER = "run it outside of that; a traced pytest needs no listener with --seccomp-backend=ebpf"
 _NOT_ASKED_FOR = "no test asked for it when the tests were collected"
 
 
@@ -52,6 +54,9 @@ def start(session: pytest.Session) -> None:
     try:
         rules = Rules.of(config)
         own = _own_tracing(config, traced, needs)
+    except UnusableError as error:
+        remedy = _NEEDS_NO_LISTENER if error.reason == ANOTHER_LISTENER else error.remedy
+        reason = f"{error.reason}: {remedy}"
     except SeccompError as error:
         reason = str(error)
     decides = traced if traced is not None and traced.client.backend == _DECIDES else own

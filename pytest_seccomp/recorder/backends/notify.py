@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 REMEDY = "needs Linux 5.5 or newer with CONFIG_SECCOMP_FILTER; gVisor and other kernels in user space do not have it"
 
+ANOTHER_LISTENER = (
+    "this process is under another seccomp listener already, and the kernel allows one: it was started by a traced "
+    "pytest, or by a container runtime or sandbox that uses seccomp notification itself"
+)
+
 READS_AT_ANY_TIME = False
 
 
@@ -88,8 +93,7 @@ def explain(error: OSError) -> BackendError:
     """Why the listener could not be installed, and what to do."""
     if error.errno == errno.EBUSY:
         return BackendError(
-            "this process is under another seccomp listener already, and the kernel allows one: it was started by a "
-            "traced pytest, or by a container runtime or sandbox that uses seccomp notification itself",
+            ANOTHER_LISTENER,
             "run it outside of that, or trace only the outer run (--no-seccomp-trace switches the inner one off)",
         )
     if error.errno in (errno.ENOSYS, errno.EINVAL):
