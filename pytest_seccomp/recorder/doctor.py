@@ -10,6 +10,7 @@ from pytest_seccomp.errors import BackendError
 from pytest_seccomp.recorder import backends
 
 _SECONDS = 20
+_REMEDY = "look for a sandbox around this process"
 
 
 @dataclass(slots=True, frozen=True)
@@ -47,6 +48,8 @@ def _check(name: str) -> Diagnosis:
                 status = 0
             except BackendError as error:
                 os.write(writing, f"{error.reason}\n{error.remedy}".encode())
+            except OSError as error:
+                os.write(writing, f"a call of the self-check is refused: {error.strerror}\n{_REMEDY}".encode())
         finally:
             os._exit(status)
     os.close(writing)
@@ -58,7 +61,7 @@ def _check(name: str) -> Diagnosis:
     if message:
         reason, remedy = message.split("\n")
     else:
-        reason, remedy = f"the self-check {_how_it_ended(status)}", "look for a sandbox around this process"
+        reason, remedy = f"the self-check {_how_it_ended(status)}", _REMEDY
     return Diagnosis(name, False, reason, remedy, [])
 
 

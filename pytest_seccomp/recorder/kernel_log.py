@@ -173,7 +173,10 @@ class _AuditMessages(SeccompLog):
     def __init__(self, actions: Iterable[str]) -> None:
         super().__init__(actions)
         if self._control is None:
-            self.notes.append("without CAP_AUDIT_CONTROL the kernel's own account of lost records is not known")
+            self.notes.append(
+                "the kernel's own account of lost records is not known: that takes CAP_AUDIT_CONTROL in the initial "
+                "pid namespace"
+            )
         elif self._control.rate_limit:
             self.notes.append(
                 f"the kernel makes {self._control.rate_limit} audit records a second at most (auditctl -r)"
@@ -316,7 +319,13 @@ def _explain_audit(error: OSError) -> BackendError:
         )
     if error.errno == errno.EPROTONOSUPPORT:
         return BackendError("this kernel has no audit, or does not let this process use it", "needs CONFIG_AUDIT")
-    return BackendError(f"the kernel's audit messages cannot be read: {error}", "use another source")
+    if error.errno == errno.EINVAL:  # of podman's default profile, for one
+        return BackendError(
+            "a filter around this process refuses the socket of the kernel's audit messages (Invalid argument)",
+            "allow it in the profile of the container (podman's own does with --cap-add=AUDIT_WRITE), beside "
+            "--cap-add=AUDIT_READ and the network of the host",
+        )
+    return BackendError(f"the kernel's audit messages cannot be read: {error.strerror}", "use another source")
 
 
 def _explain_kmsg(error: OSError) -> BackendError:

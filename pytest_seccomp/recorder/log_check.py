@@ -12,7 +12,7 @@ from pytest_seccomp.errors import BackendError
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.seccomp_record import LOG
 from pytest_seccomp.recorder.kernel_log import KMSG, open_log
-from pytest_seccomp.recorder.log_marks import RINGS, attach, first_number
+from pytest_seccomp.recorder.log_marks import REMEDY, RINGS, attach, first_number
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class _Child:
         if not message.startswith(_ATTACHED):
             self.end()
             reason, _, remedy = message.partition("\n")
-            raise BackendError(reason or "a child did not survive the filter", remedy or "needs Linux 4.14 or newer")
+            raise BackendError(reason or "a child did not survive the filter", remedy or REMEDY)
         session = message.removeprefix(_ATTACHED)
         self._session = int(session) if session else None
 

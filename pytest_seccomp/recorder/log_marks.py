@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
     from pytest_seccomp.linux.marked import MarkedCalls
 
+REMEDY = (
+    "needs Linux 4.14 or newer with CONFIG_SECCOMP_FILTER, and no container or sandbox around it that denies "
+    "seccomp(2) or prctl(2)"
+)
+
 _FIRST, _END = 0x20000000, 0x40000000
 """Between these numbers no architecture has a system call; the last is the bit of x32."""
 
@@ -78,4 +83,4 @@ def _explain(error: OSError) -> BackendError:
     reason = f"seccomp(2) is refused here ({error.strerror})"
     if error.errno in (errno.EPERM, errno.EACCES):
         return BackendError(reason, "allow the system call seccomp in the profile of the container around it")
-    return BackendError(reason, "needs Linux 4.14 or newer with CONFIG_SECCOMP_FILTER")
+    return BackendError(reason, REMEDY)

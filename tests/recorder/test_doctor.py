@@ -68,6 +68,7 @@ def test_a_failed_check_gives_reason_and_remedy() -> None:
         ("os.kill(os.getpid(), signal.SIGALRM)", "the self-check did not end within 20 s"),
         ("os._exit(3)", "the self-check ended with status 3"),
         ("raise ZeroDivisionError", "the self-check ended with status 1"),
+        ("raise PermissionError(1, 'not permitted')", "a call of the self-check is refused: not permitted"),
     ],
 )
 def test_a_check_that_does_not_come_to_its_end(check: str, detail: str) -> None:

@@ -253,7 +253,7 @@ def test_a_kernel_that_does_not_say_what_it_logs(host: Host, monkeypatch: pytest
 def test_without_the_capability_to_ask(host: Host) -> None:
     host.status, host.excluded = None, True
     log = open_log(AUDIT, ACTIONS)
-    assert "without CAP_AUDIT_CONTROL" in log.notes[0]
+    assert "that takes CAP_AUDIT_CONTROL" in log.notes[0]
     assert log.conditions() == []
 
 

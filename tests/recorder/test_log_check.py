@@ -1,7 +1,13 @@
 """The self-check of the backends that read the kernel's log, where something stands in its way."""
 
+import denying
 import pytest
 from child import output
+
+from pytest_seccomp.linux import syscalls
+from pytest_seccomp.linux.architecture import native
+
+SOCKET = min(syscalls.numbers_of("socket", native().audit_arch))  # not x32's
 
 CHECK = """
     import os, struct
@@ -29,6 +35,13 @@ UNKNOWN_CALLS_DENIED = (
 )
 
 
+NO_AUDIT_SOCKET = (
+    # As podman's default profile without CAP_AUDIT_WRITE
+    f"import errno, sys; sys.path.append({denying.FOLDER!r}); import denying; "
+    f"denying.install(denying.ERRNO | errno.EINVAL, {SOCKET})"
+)
+
+
 @pytest.mark.needs("audit")
 def test_it_works_and_leaves_the_log_open_and_no_child() -> None:
     assert output(CHECK.format(backend="audit", change="")) == "works True\nno child is left\n"
@@ -42,8 +55,12 @@ def test_it_works_and_leaves_the_log_open_and_no_child() -> None:
         ("seccomp.RET_LOG = seccomp.RET_ALLOW", "the records of a child's calls did not come within 2 s"),
         ("seccomp.RET_LOG = 0x80000000", "a child did not survive the filter"),
         ("seccomp.SET_MODE_FILTER = 77", "seccomp(2) is refused here (Invalid argument)"),
+        (
+            NO_AUDIT_SOCKET,
+            "a filter around this process refuses the socket of the kernel's audit messages (Invalid argument)",
+        ),
     ],
-    ids=["unknown calls denied", "nothing logged", "killed", "refused"],
+    ids=["unknown calls denied", "nothing logged", "killed", "refused", "no socket"],
 )
 def test_it_says_what_is_wrong_and_leaves_nothing(change: str, reason: str) -> None:
     assert output(CHECK.format(backend="audit", change=change)) == f"{reason}\nno child is left\n"

@@ -4,6 +4,7 @@ import errno
 import os
 import struct
 
+import denying
 import pytest
 from child import output
 
@@ -130,8 +131,8 @@ def test_cookies_are_random_and_fit_into_62_bits() -> None:
     ("code", "reason", "remedy"),
     [
         (errno.EBUSY, "under another seccomp listener already", "--no-seccomp-trace switches the inner one off"),
-        (errno.ENOSYS, "no seccomp user notification (Function not implemented)", "needs Linux 5.5 or newer"),
-        (errno.EINVAL, "no seccomp user notification (Invalid argument)", "needs Linux 5.5 or newer"),
+        (errno.ENOSYS, "no seccomp user notification here (Function not implemented)", "needs Linux 5.5 or newer"),
+        (errno.EINVAL, "no seccomp user notification here (Invalid argument)", "needs Linux 5.5 or newer"),
         (errno.EPERM, "seccomp(2) is refused here (Operation not permitted)", "allow the system call seccomp"),
         (errno.EACCES, "seccomp(2) is refused here (Permission denied)", "allow the system call seccomp"),
         (errno.ENOMEM, f"sendmsg: {os.strerror(errno.ENOMEM)}", "needs Linux 5.5 or newer"),
@@ -176,6 +177,12 @@ CHECK = """
 """
 
 
+NO_SENDMSG = (
+    f"notify._CHECK_SECONDS = 1; import sys; sys.path.append({denying.FOLDER!r}); import denying; "
+    f"denying.install(denying.ERRNO | {errno.EPERM}, {architecture.native().sendmsg})"
+)
+
+
 @pytest.mark.needs("listener")
 def test_the_self_check_works_and_leaves_nothing() -> None:
     assert output(CHECK.format(change="")) == "works\nno child is left\n"
@@ -191,14 +198,19 @@ def test_the_self_check_works_and_leaves_nothing() -> None:
             "of 50 calls of the self-check 0 were recorded",
         ),
         # A flag that no kernel has
-        ("seccomp.FLAG_NEW_LISTENER |= 1 << 30", "this kernel has no seccomp user notification (Invalid argument)"),
+        ("seccomp.FLAG_NEW_LISTENER |= 1 << 30", "no seccomp user notification here (Invalid argument)"),
         # SECCOMP_RET_KILL_PROCESS
         (
             "notify.watching_filter = lambda cookie: seccomp.verdict(0x80000000)",
             "a child under the filter was killed by signal 31",
         ),
+        # The child cannot hand its listener over, and waits at its next call
+        (
+            NO_SENDMSG,
+            "a child under the filter has not handed its listener over within 10 s",
+        ),
     ],
-    ids=["hidden", "refused", "killed"],
+    ids=["hidden", "refused", "killed", "stuck"],
 )
 def test_the_self_check_says_what_is_wrong_and_leaves_nothing(change: str, reason: str) -> None:
     assert output(CHECK.format(change=change)) == f"{reason}\nno child is left\n"

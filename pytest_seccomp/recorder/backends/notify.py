@@ -6,6 +6,7 @@ answer of SECCOMP_USER_NOTIF_FLAG_CONTINUE. Exact by construction: a call that w
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` costs the recorder 3 ms at its start
 import _socket
 import errno
 import os
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from pytest_seccomp.recorder.ledger import Counts
     from pytest_seccomp.recorder.process import Recorder
 
-REMEDY = "needs Linux 5.5 or newer with CONFIG_SECCOMP_FILTER; gVisor and other kernels in user space do not have it"
+REMEDY = (
+    "needs Linux 5.5 or newer with CONFIG_SECCOMP_FILTER, and no container or sandbox around it that denies seccomp(2) "
+    "or prctl(2); gVisor and other kernels in user space do not have it"
+)
 
 ANOTHER_LISTENER = (
     "this process is under another seccomp listener already, and the kernel allows one: it was started by a traced "
@@ -97,7 +101,7 @@ def explain(error: OSError) -> BackendError:
             "run it outside of that, or trace only the outer run (--no-seccomp-trace switches the inner one off)",
         )
     if error.errno in (errno.ENOSYS, errno.EINVAL):
-        return BackendError(f"this kernel has no seccomp user notification ({error.strerror})", REMEDY)
+        return BackendError(f"no seccomp user notification here ({error.strerror})", REMEDY)
     if error.errno in (errno.EPERM, errno.EACCES):
         return BackendError(
             f"seccomp(2) is refused here ({error.strerror})",
@@ -125,8 +129,16 @@ def record(host: Recorder, _checked: Checked) -> None:
 
 
 _CHECK_CALLS, _CHECK_LABEL, _CHECK_ANSWER = 50, 1, 7
+_CHECK_SECONDS = 10
+"""A child that has no one to hand its listener to waits for ever. It takes a millisecond."""
 
 CHECKED = f"self-check passed: a child made {_CHECK_CALLS} system calls, and exactly these {_CHECK_CALLS} were recorded"
+
+
+_NOT_HANDED_OVER = (
+    f"a child under the filter has not handed its listener over within {_CHECK_SECONDS} s\n"
+    "look for a sandbox around this process that denies sendmsg(2)"
+)
 
 
 def notes() -> list[str]:
@@ -195,7 +207,12 @@ def self_check() -> Checked:
             os._exit(status)
     theirs.close()
     check = _Check(pid, ours.close)
-    listener, message = receive_listener(ours)
+    ours.settimeout(_CHECK_SECONDS)
+    try:
+        listener, message = receive_listener(ours)
+    except TimeoutError:
+        os.kill(pid, _signal.SIGKILL)
+        listener, message = None, _NOT_HANDED_OVER
     if listener is not None:
         supervisor = Supervisor(listener, cookie, pid, check)
         supervisor.start()
