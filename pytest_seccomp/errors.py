@@ -38,7 +38,7 @@ class TraceError(SeccompError):
 
 
 class PolicyWarning(UserWarning):
-    """What a profile says, and a policy from it does not do or may not mean."""
+    """What a policy does not do, or may not mean, though it, or the profile that it is from, says so."""
 
 
 class SandboxError(SeccompError):

@@ -11,7 +11,7 @@ from pytest_seccomp.gate.verdict import FAIL
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.marked import passing
 from pytest_seccomp.plugin import tracing
-from pytest_seccomp.plugin.policies import blocks
+from pytest_seccomp.plugin.policies import blocks, threads
 from pytest_seccomp.plugin.policies.blocks import FIXTURE, Blocks
 from pytest_seccomp.plugin.policies.handover import HandOver
 from pytest_seccomp.plugin.policies.marked import Markers
@@ -60,6 +60,8 @@ def start(session: pytest.Session) -> None:
     except SeccompError as error:
         reason = str(error)
     decides = traced if traced is not None and traced.client.backend == _DECIDES else own
+    if decides is not None and needs.policies:
+        threads.warn(config)
     asked = needs.policies if decides is not traced and not _asks_for_all(traced, needs) else None
     config.pluginmanager.register(Policing(config, rules, markers, decides, asked, reason), NAME)
     config.pluginmanager.register(Blocks(_counting(traced, own), reason), blocks.NAME)
