@@ -53,7 +53,7 @@ class Loaded:
         run = self.runs[number - 1]
         selection = " ".join(run.selection) or "everything"
         pytest = f"pytest {run.pytest}, " if run.pytest else ""  # or a program was recorded
-        return f"{selection}, Python {run.python}, {pytest}Linux {run.kernel}"
+        return f"{selection}, Python {run.python}, {pytest}Linux {run.kernel} on {run.arch}"
 
     def members(self) -> dict[str, Any]:
         """The same for a program."""

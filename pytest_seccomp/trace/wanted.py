@@ -60,5 +60,7 @@ class Wanted:
         remedy = (
             f"did you mean {' or '.join(nearest)}?" if nearest else "name it as the manual pages do, or by its number"
         )
+        if re.fullmatch("-?[0-9]+|0x[0-9a-f]+", self.name):
+            remedy = "numbers have 32 bits"
         shortened = self.name if len(self.name) <= 60 else f"{self.name[:60]}…"
         raise SeccompError(f"no system call is named {shortened!r}: {remedy}")

@@ -196,8 +196,8 @@ def test_a_test_that_ran_in_several_runs_says_in_which(command: Command, trace: 
         "    1         1             1           failed    2  t.py::program",
         "   10         1                                   1  (collect, gw0)",
         "  104         2                                   1  (harness, gw0)",
-        "run 1: tests, Python 3.13.0, pytest 9.0.0, Linux 6.12.0",
-        "run 2: everything, Python 3.12.0, pytest 9.0.0, Linux 6.12.0",
+        "run 1: tests, Python 3.13.0, pytest 9.0.0, Linux 6.12.0 on x86_64",
+        "run 2: everything, Python 3.12.0, pytest 9.0.0, Linux 6.12.0 on x86_64",
     ]
     found = json.loads(command("show", "--by-test", "--json", tests).out)
     assert [(test["nodeid"], test["run"]) for test in found["tests"] if test["nodeid"] == "t.py::program"] == [
