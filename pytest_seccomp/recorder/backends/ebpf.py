@@ -15,7 +15,7 @@ from pytest_seccomp.linux.process import run_as_soon_as_woken
 from pytest_seccomp.recorder import ebpf_check, labels, protocol
 from pytest_seccomp.recorder.checked import Checked
 from pytest_seccomp.recorder.ebpf_counts import SlotCounts
-from pytest_seccomp.recorder.ebpf_programs import AHEAD, SLOTS, bank_of, first_word
+from pytest_seccomp.recorder.ebpf_programs import AHEAD, BANKS, SLOTS, bank_of, first_word
 from pytest_seccomp.recorder.ebpf_recording import Recording
 from pytest_seccomp.recorder.ebpf_tracer import Tracer, explain, share
 
@@ -56,6 +56,7 @@ class Marks:
                 case ("attach", True, int(slot)), [descriptor]:
                     self._slot = slot
                     self._current = bpf.words_of(descriptor, 2 * SLOTS)
+                    self._words = [first_word(slot, bank) for bank in range(BANKS)]
                 case ("attach", True, _), _:
                     raise BackendError("no file descriptor is free for a moment", "raise the limit (ulimit -n)")
                 case None, _:
@@ -74,7 +75,7 @@ class Marks:
 
     def mark(self, label: int) -> bool:
         """From here on calls count for this label."""
-        self._current[self._slot] = first_word(self._slot, bank_of(label))
+        self._current[self._slot] = self._words[bank_of(label)]
         return True
 
     def ring(self, label: int) -> bool:
