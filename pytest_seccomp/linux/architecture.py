@@ -48,7 +48,9 @@ class NativeArchitecture(Architecture):
         "recvmsg",
         "seccomp",
         "sendmsg",
+        "setitimer",
         "tgkill",
+        "timer_settime",
     )
 
     pidfd_send_signal = 424
@@ -72,7 +74,9 @@ class NativeArchitecture(Architecture):
         recvmsg: int,
         seccomp: int,
         sendmsg: int,
+        setitimer: int,
         tgkill: int,
+        timer_settime: int,
     ) -> None:
         super().__init__(name, audit_arch)
         self.bpf = bpf
@@ -85,7 +89,9 @@ class NativeArchitecture(Architecture):
         self.recvmsg = recvmsg
         self.seccomp = seccomp
         self.sendmsg = sendmsg
+        self.setitimer = setitimer
         self.tgkill = tgkill
+        self.timer_settime = timer_settime
 
 
 def _generic(name: str, audit_arch: int) -> NativeArchitecture:
@@ -103,7 +109,9 @@ def _generic(name: str, audit_arch: int) -> NativeArchitecture:
         recvmsg=212,
         seccomp=277,
         sendmsg=211,
+        setitimer=103,
         tgkill=131,
+        timer_settime=110,
     )
 
 
@@ -120,7 +128,9 @@ X86_64 = NativeArchitecture(
     recvmsg=47,
     seccomp=317,
     sendmsg=46,
+    setitimer=38,
     tgkill=234,
+    timer_settime=223,
 )
 AARCH64 = _generic("aarch64", 183 | _64BIT | _LITTLE_ENDIAN)
 RISCV64 = _generic("riscv64", 243 | _64BIT | _LITTLE_ENDIAN)

@@ -31,6 +31,16 @@ def read_string(tid: int, address: int, limit: int = PATH_MAX) -> bytes:
     return string
 
 
+def write(tid: int, address: int, data: bytes) -> None:
+    """Write into the process of a thread. Raises OSError as `read` does."""
+    descriptor = os.open(f"/proc/{tid}/mem", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        if os.pwrite(descriptor, data, address) < len(data):
+            raise _error(errno.EFAULT, tid)
+    finally:
+        os.close(descriptor)
+
+
 def _read(tid: int, address: int, length: int) -> bytes:
     """As many of the bytes as are there without a gap."""
     descriptor = os.open(f"/proc/{tid}/mem", os.O_RDONLY | os.O_CLOEXEC)

@@ -1,7 +1,7 @@
 """ptrace(2), as far as it takes to stop one thread, look at its registers, change some, and let it go.
 
 All that a thread traces is let go by the kernel when that thread ends, wherever the traced threads are: `in_a_thread`
-makes use of it. Statuses are only looked at (WNOWAIT), never taken, so that whoever waits for a process gets its own.
+makes use of it. `wait` only looks at statuses (WNOWAIT), so that whoever waits for a process gets its own.
 
 Sources: ptrace(2), waitid(2), kernel/ptrace.c, include/uapi/linux/ptrace.h.
 """
@@ -9,6 +9,7 @@ Sources: ptrace(2), waitid(2), kernel/ptrace.c, include/uapi/linux/ptrace.h.
 import ctypes
 import errno
 import os
+import signal
 import struct
 import threading
 import time
@@ -20,17 +21,22 @@ from pytest_seccomp.linux.architecture import X86_64, native
 
 TELL_OF_EXIT = 0x40  # PTRACE_O_TRACEEXIT
 """Option: the thread stops when it is about to end."""
+FOLLOW_THREADS = 0x08  # PTRACE_O_TRACECLONE
+"""Option: threads that the thread starts are traced like it."""
 
 EVENT_EXIT = 6
 EVENT_STOP = 128
 """Of a stop: it was asked for by `interrupt`, or the whole process is stopped."""
 
 ALL_SIGNALS = 2**64 - 1
+CODES_OF_A_STEP = (2, 5)
+"""Of a SIGTRAP after `step`: TRAP_TRACE, and SIGTRAP itself at the start of a handler (kernel/signal.c)."""
 SYS_SECCOMP = 1
 """Code of a SIGSYS that a filter has sent (siginfo.h)."""
 
 _POKEUSER = 6
 _CONT = 7
+_SINGLESTEP = 9
 _GETREGS = 12
 _DETACH = 17
 _GETSIGINFO = 0x4202
@@ -38,6 +44,7 @@ _GETREGSET = 0x4204
 _SETREGSET = 0x4205
 _SEIZE = 0x4206
 _INTERRUPT = 0x4207
+_LISTEN = 0x4208
 _GETSIGMASK = 0x420A
 _SETSIGMASK = 0x420B
 
@@ -49,6 +56,8 @@ _REGISTERS_OF_ARM = 18  # of 32 bits, where all others are of 64: what aarch64 g
 
 _WNOTHREAD = 0x20000000
 _WALL = 0x40000000
+_STOPS_OF_A_PROCESS = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+
 # Of this thread alone: a child that it does not trace is somebody else's to wait for
 _LOOK = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT | _WNOTHREAD | _WALL
 
@@ -73,6 +82,11 @@ class Stop:
         """One of EVENT_*, or 0."""
 
     @property
+    def is_of_the_process(self) -> bool:
+        """Whether the process is stopped as a whole, as by SIGSTOP, and this is no stop of the tracer's."""
+        return self.event == EVENT_STOP and self.signal in _STOPS_OF_A_PROCESS
+
+    @property
     def passed_on(self) -> int:
         """The signal to let the thread go with, so that it gets what it would have got; 0 for none."""
         return 0 if self.event else self.signal
@@ -92,6 +106,17 @@ def interrupt(tid: int) -> None:
 def resume(tid: int, number: int = 0) -> None:
     """Let a stopped thread go on, with a signal."""
     _request(_CONT, tid, 0, number)
+
+
+def step(tid: int, number: int) -> None:
+    """Let a stopped thread go on with a signal, until the start of the handler, or the next instruction where there is
+    none. It stops with SIGTRAP then."""
+    _request(_SINGLESTEP, tid, 0, number)
+
+
+def leave_stopped(tid: int) -> None:
+    """Let a thread whose process is stopped as a whole be so until a SIGCONT, as without being traced."""
+    _request(_LISTEN, tid, 0, 0)
 
 
 def detach(tid: int, number: int = 0) -> None:
@@ -169,6 +194,18 @@ def wait(tid: int, deadline: float) -> Stop | None:
             return None
         looks += 1
         _let_others_run(looks)
+
+
+def wait_for_any() -> tuple[int, Stop] | None:
+    """Wait until one of the traced threads stops: which, and why; None once all have ended. The end of a traced thread
+    is taken here, and then told to its parent. For a process that has no children."""
+    while True:
+        try:
+            found = os.waitid(os.P_ALL, 0, os.WSTOPPED | os.WEXITED | _WALL)
+        except ChildProcessError:
+            return None
+        if found is not None and found.si_code == os.CLD_TRAPPED:
+            return found.si_pid, Stop(found.si_status)
 
 
 def in_a_thread(function: Callable[[], _Result]) -> _Result:

@@ -33,6 +33,10 @@ _LENGTH_OF_A_CALL = 2
 """In bytes, of `syscall` and `int $0x80`. After `sysenter`, too, the kernel returns behind an `int $0x80` (vDSO)."""
 
 
+INSTRUCTIONS = {b"\x0f\x05": X86_64.audit_arch, b"\xcd\x80": I386.audit_arch}
+"""By which calls are made on x86-64, and the AUDIT_ARCH_* of these."""
+
+
 class Rewinding:
     """On x86-64 the kernel puts a thread back onto its call after all stops, as the last thing; so we do it here. It
     would not do it for a call with the number -1, and a program under a filter can make such a call, too."""
@@ -48,17 +52,24 @@ class Rewinding:
             registers[_RAX] & _HALF in (-ERESTARTSYS & _HALF, -ERESTARTNOINTR & _HALF)
             and registers[_ORIG_RAX] & _HALF == call.number
             and registers[_RIP] == call.pointer
-            and tuple(registers[at] for at in self._arguments) == call.arguments
+            and self.arguments_in(registers) == call.arguments
         )
 
-    def again(self, _call: WaitingCall, registers: Sequence[int], sixth: int) -> dict[int, int]:
-        """What to change so that the thread makes its call again, with that sixth argument."""
+    def arguments_in(self, registers: Sequence[int]) -> tuple[int, ...]:
+        """The six arguments of the call."""
+        return tuple(registers[at] for at in self._arguments)
+
+    def back(self, registers: Sequence[int]) -> dict[int, int]:
+        """What to change so that the thread makes its call again."""
         return {
-            self.sixth: sixth,
             _RAX: registers[_ORIG_RAX],
             _RIP: registers[_RIP] - _LENGTH_OF_A_CALL,
             _ORIG_RAX: 2**64 - 1,  # it comes out of no call any more: nothing for the kernel to put back
         }
+
+    def again(self, _call: WaitingCall, registers: Sequence[int], sixth: int) -> dict[int, int]:
+        """What to change so that the thread makes its call again, with that sixth argument."""
+        return {self.sixth: sixth, **self.back(registers)}
 
 
 class Rewound:
@@ -105,3 +116,11 @@ CONVENTIONS: dict[int, Rewinding | Rewound] = {
     RISCV64.audit_arch: Rewound(10, 11, 12, 13, 14, 15, number=17, pointer=0),  # a0 to a5, a7
 }
 """By AUDIT_ARCH_* of the call."""
+
+
+def interrupted_call(registers: Sequence[int]) -> tuple[int, int] | None:
+    """Of a thread that is about to be given a signal, on x86-64: the number of the call that the signal has interrupted
+    and the address of the instruction that made it; None where it has interrupted none."""
+    if registers[_RAX] & _HALF != -ERESTARTSYS & _HALF or registers[_ORIG_RAX] == 2**64 - 1:
+        return None
+    return registers[_ORIG_RAX] & _HALF, registers[_RIP] - _LENGTH_OF_A_CALL

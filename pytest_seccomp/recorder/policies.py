@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.notification import ACTION, RET_ALLOW, RET_ERRNO
+from pytest_seccomp.recorder import timers
 from pytest_seccomp.recorder.labels import PHASES
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
@@ -58,10 +59,10 @@ class Ruling:
 
     __slots__ = ("_policies", "calls")
 
-    def __init__(self, marker: int, policies: Sequence[Policy] = ()) -> None:
+    def __init__(self, always: frozenset[int], policies: Sequence[Policy] = ()) -> None:
         self._policies = policies
-        self.calls = frozenset({marker}).union(*(policy.calls for policy in policies))
-        """Those to be looked at: all others are allowed. The marker call is among them, whatever policies say of it."""
+        self.calls = always.union(*(policy.calls for policy in policies))
+        """Those to be looked at: all others are allowed. Some are among them whatever policies say."""
 
     def decide(self, data: bytes) -> Decision | None:
         """What is done with a call, given its struct seccomp_data; None where it is allowed. Of several policies the
@@ -105,8 +106,9 @@ class Policies:
     """The policies of a run, and what they have denied under which label."""
 
     def __init__(self) -> None:
-        self._marker = native().prctl | native().audit_arch << 32
-        self._none = Ruling(self._marker)
+        # The marker call, and those of which the supervisor itself has to know
+        self._always = timers.setting_calls() | {native().prctl | native().audit_arch << 32}
+        self._none = Ruling(self._always)
         self._policies: dict[int, Policy] = {}
         self._by_label: dict[int, Ruling] = {}
         self._denied: dict[int, _Denied] = {}
@@ -117,7 +119,7 @@ class Policies:
 
     def put(self, label: int, numbers: Sequence[int]) -> None:
         """A label is under these policies, in this order, and no others."""
-        self._by_label[label] = Ruling(self._marker, [self._policies[number] for number in numbers])
+        self._by_label[label] = Ruling(self._always, [self._policies[number] for number in numbers])
 
     def of(self, label: int) -> Ruling:
         """What holds under a label."""

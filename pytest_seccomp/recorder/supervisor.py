@@ -31,7 +31,8 @@ from pytest_seccomp.linux.notification import (
     wake_up_in_place,
 )
 from pytest_seccomp.linux.process import run_as_soon_as_woken
-from pytest_seccomp.recorder import standby
+from pytest_seccomp.recorder import labels, standby
+from pytest_seccomp.recorder.timers import Timers
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Supervisor:
         """Of these signals, those that were there before."""
         self._exchange = Exchange()
         self._standby = 0
+        self._timers = Timers()
         wake_up_in_place(listener)
         # Until its call is received a traced thread can be interrupted by a signal, and it waits: on a busy machine a
         # call costs five times as much otherwise
@@ -107,7 +109,7 @@ class Supervisor:
         host, wakes, exchange, listener, cookie = (
             self._host, self._wakes, self._exchange, self._listener, self._cookie
         )  # fmt: skip
-        notification, words = exchange.notification, exchange.words
+        notification, words, timers = exchange.notification, exchange.words, self._timers
         answer, answer_words, answer_halves = exchange.answer, exchange.answer_words, exchange.answer_halves
         answer_halves[ANSWER_FLAGS] = CONTINUE
         marker = native().prctl | native().audit_arch << 32
@@ -139,12 +141,15 @@ class Supervisor:
                         answer_halves[ANSWER_FLAGS] = CONTINUE
                         counts, looked_at = host.counts(label), host.policies.of(label).calls
                         allowed = host.outside.allowed(label)
+                        if label == labels.HARNESS:
+                            timers.look()
                         continue
                     if self._is_answered(label, counts):
                         if wakes:
                             self._woken()
                         counts, looked_at = host.counts(label), host.policies.of(label).calls
                         continue
+                    timers.are_set(call, exchange.thread, words[WORD_ARGUMENTS : WORD_ARGUMENTS + 4])
                 if allowed is not None and call not in counts and call not in allowed:
                     # While it waits: afterwards the thread may have ended, or run another program
                     host.outside.note(label, call, caller(exchange.thread))
@@ -196,7 +201,9 @@ class Supervisor:
     def _woken(self) -> None:
         """A child has ended, or the standby says that the target has."""
         self._wakes.clear()
-        if self._standby in self._host.children_that_ended():
+        ended = self._host.children_that_ended()
+        self._timers.have_ended(ended)
+        if self._standby in ended:
             self._start_standby()
         if self._host.look_at_target():
             self._exchange.status[standby.TARGET_GONE] = 1
