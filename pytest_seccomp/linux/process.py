@@ -9,6 +9,8 @@ import select
 
 CAP_SYS_ADMIN = 21
 
+_MOST_PREFERRED = -20  # nice value
+
 LOOK_MS = 200
 """How often to look after a process that has no pidfd, in milliseconds."""
 
@@ -59,10 +61,14 @@ def _is_alive(pid: int) -> bool:
 
 
 def run_as_soon_as_woken() -> bool:
-    """Have the scheduler prefer this process, not its children, to ordinary ones; returns whether it is allowed
-    (CAP_SYS_NICE or RLIMIT_RTPRIO; sched(7))."""
+    """Have the scheduler prefer this process, not its children, to others; returns whether it is allowed (CAP_SYS_NICE
+    or RLIMIT_NICE; sched(7)).
+
+    No real-time priority: such a process runs on from the very moment at which another wakes it, and finds that the
+    other still holds the lock that it needs."""
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, 0, _MOST_PREFERRED)
     except (AttributeError, OSError):
         return False  # no such function with this C library, or no right to it
     return True

@@ -54,6 +54,8 @@ _MOST_REGISTERS = 64
 _REGISTERS_OF_X86_64 = 27
 _REGISTERS_OF_ARM = 18  # of 32 bits, where all others are of 64: what aarch64 gives of a 32-bit thread
 
+_PR_SET_PTRACER = 0x59616D61
+
 _WNOTHREAD = 0x20000000
 _WALL = 0x40000000
 _STOPS_OF_A_PROCESS = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
@@ -96,6 +98,15 @@ def seize(tid: int, options: int) -> None:
     """Begin to trace a thread, which runs on. Raises OSError: EPERM where it is not permitted, where somebody else
     traces it, or where it ends just now; ESRCH."""
     _request(_SEIZE, tid, 0, options)
+
+
+def permit(tracer: int) -> None:
+    """Let a process, and what it forks, trace this one, though it is no ancestor: under Yama it may not otherwise, by
+    default (PR_SET_PTRACER(2const)). Without Yama nothing is changed."""
+    try:
+        raw.syscall("prctl", native().prctl, _PR_SET_PTRACER, tracer, 0, 0, 0)
+    except OSError:
+        pass  # EINVAL: there is no Yama
 
 
 def interrupt(tid: int) -> None:

@@ -14,6 +14,7 @@ from json import dumps
 from typing import Protocol
 
 from pytest_seccomp.errors import BackendError, RecorderError, UnusableError
+from pytest_seccomp.linux import ptrace
 from pytest_seccomp.linux.marked import MarkedCalls
 from pytest_seccomp.recorder import backends, labels, protocol, starting
 
@@ -70,11 +71,14 @@ class Client:
         self.alive = True
         self.end = "the recorder died: what was traced after that is not recorded"
         self.label = labels.HARNESS
+        self.recorder = 0
+        """Its pid, 0 where that is not known."""
 
     def attach(self, program: bytes | None = None) -> None:
         """Come under the filter, with this thread and all that it starts. Raises UnusableError or RecorderError. With a
         `program`, which the backend `notify` takes, only under that: a filter that says of which calls the recorder is
         to know."""
+        ptrace.permit(self.recorder)  # where it has interrupted calls made again
         selected = {} if program is None else {"program": program}
         try:
             self._marks = self._backend.attach(self._markers, self._cookie, self._descriptor, self.send, **selected)
@@ -262,8 +266,9 @@ def start(settings: protocol.Settings, spawn: Spawn = starting.start, messages: 
     control = spawn("pytest_seccomp.recorder.process", settings.message(), _CALLED)
     try:
         match starting.wait_until_ready(control, protocol.Decoder(), _CALLED):
-            case ("ready", str(backend), list(notes), list(failures)):
+            case ("ready", str(backend), int(pid), list(notes), list(failures)):
                 client = Client(control, settings.cookie, backend, messages)
+                client.recorder = pid
                 client.notes, client.failures = notes, _errors(failures)
                 return client
             case ("unusable", list(failures)):

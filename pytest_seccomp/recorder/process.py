@@ -72,7 +72,7 @@ class Recorder:
         else:
             self.send(("unusable", self._failures))
             return
-        self._ready = ("ready", name, checked.notes, self._failures)
+        self._ready = ("ready", name, os.getpid(), checked.notes, self._failures)
         if settings.spool is None and not settings.unwritten:
             checked.close()
             try:

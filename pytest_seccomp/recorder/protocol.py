@@ -19,7 +19,9 @@ Settings                               first of all
 ("merged",)                            the session has its files: nothing is left to do when pytest ends
 
 recorder to pytest
-("ready", backend, notes, failures)    this backend works here: pytest may come under its filter; those before it do not
+("ready", backend, pid, notes, failures)
+                                       this backend works here: pytest may come under its filter; those before it do
+                                       not; the pid is the recorder's
 ("unusable", failures)                 none does: of each its name, the reason and the remedy
 ("unavailable", reason, remedy)        it cannot be recorded
 ("again",)                             the marker call that rang for "finish" was not seen: make another one

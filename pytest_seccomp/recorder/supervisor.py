@@ -86,8 +86,7 @@ class Supervisor:
         self._standby = 0
         self._timers = Timers()
         wake_up_in_place(listener)
-        # Until its call is received a traced thread can be interrupted by a signal, and it waits: on a busy machine a
-        # call costs five times as much otherwise
+        # Until its call is received a traced thread waits, and can be interrupted by a signal
         run_as_soon_as_woken()
 
     def start(self) -> None:

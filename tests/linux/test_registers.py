@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from pytest_seccomp.linux.architecture import AARCH64, ARM, I386, RISCV64, X86_64
-from pytest_seccomp.linux.registers import CONVENTIONS
+from pytest_seccomp.linux.registers import CONVENTIONS, interrupted_call
 from pytest_seccomp.linux.waiting import WaitingCall
 
 ARGUMENTS = (11, 12, 13, 14, 15, 2**64 - 16)
@@ -127,3 +127,22 @@ def test_none_to_put_back(
     assert not CONVENTIONS[arch].is_at(call(arch, 198), registers(names, **values | {number: 198}))
     for name in (first, number, "pc", *others):
         assert not CONVENTIONS[arch].is_at(waiting, registers(names, **values | {name: 7})), name
+
+
+@pytest.mark.parametrize("result", [-512, 0xFFFFFE00])
+def test_a_call_that_a_signal_has_interrupted_is_known_by_its_result(result: int) -> None:
+    assert interrupted_call(x86(NATIVE, 41, result)) == (41, BEHIND - 2)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"result": 0},
+        {"result": -4},
+        {"result": -513},  # ERESTARTNOINTR: it is made again anyway
+        {"result": -514},  # ERESTARTNOHAND: a wait of the kernel's own
+        {"result": -512, "orig_rax": -1},  # the program's own value, where it makes no call
+    ],
+)
+def test_other_threads_are_in_no_such_call(others: dict[str, int]) -> None:
+    assert interrupted_call(x86(NATIVE, 41, **others)) is None

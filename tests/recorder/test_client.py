@@ -194,7 +194,7 @@ def started(said: bytes) -> Client:
 
 def test_a_recorder_that_is_ready() -> None:
     failures = [("ebpf", "no right", "get it")]
-    made = started(protocol.encode(("ready", "notify", ["a note"], failures)))
+    made = started(protocol.encode(("ready", "notify", 1234, ["a note"], failures)))
     made.close()
     assert (made.backend, made.notes) == ("notify", ["a note"])
     ((name, error),) = made.failures

@@ -7,9 +7,9 @@ import pytest
 from child import output
 
 from pytest_seccomp.linux import seccomp
-from pytest_seccomp.linux.architecture import X86_64
+from pytest_seccomp.linux.architecture import X86_64, native
 from pytest_seccomp.profile import compiling, in_process
-from pytest_seccomp.recorder import labels
+from pytest_seccomp.recorder import labels, timers
 from pytest_seccomp.recorder.policies import Decision, Policies
 
 BASE = labels.FIRST_TEST
@@ -35,9 +35,9 @@ def shown(decision: Decision | None) -> tuple[int, int] | None:
     return None if decision is None else (decision.policy, decision.verdict)
 
 
-def test_a_label_without_a_policy_has_nothing_looked_at_but_the_marker() -> None:
+def test_a_label_without_a_policy_has_nothing_looked_at_but_the_marker_and_timers() -> None:
     ruling = defined({"deny": ["socket"]}).of(CALL)
-    assert ruling.calls == {X86_64.audit_arch << 32 | X86_64.prctl}
+    assert ruling.calls == timers.setting_calls() | {native().audit_arch << 32 | native().prctl}
     assert ruling.decide(data(SOCKET)) is None
 
 
