@@ -83,7 +83,7 @@ class MadeUp:
         self.recorder = Recorder(theirs)
         self.thread = threading.Thread(target=self.recorder.run)
         self.thread.start()
-        assert self._answer() == ("ready", "made_up", ["a note"], [])
+        assert self._answer() == ("ready", "made_up", os.getpid(), ["a note"], [])
 
     def close(self) -> None:
         """End the recorder."""
