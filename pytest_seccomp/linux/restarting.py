@@ -39,11 +39,12 @@ class _OnX86:
         if interrupted is None:
             return False
         number, address = interrupted
-        audit_arch = INSTRUCTIONS.get(memory.read(tid, address, 2))
-        convention = CONVENTIONS.get(audit_arch or 0)
-        if audit_arch is not None and isinstance(convention, Rewinding):  # not so on the vsyscall page
-            if not may_wait(tid, audit_arch, number, convention.arguments_in(registers)):
-                ptrace.set_registers(tid, convention.back(registers))
+        audit_arch = INSTRUCTIONS.get(memory.read(tid, address, 2), 0)
+        convention = CONVENTIONS.get(audit_arch)
+        if not isinstance(convention, Rewinding):
+            return False  # on the vsyscall page there is no such instruction
+        if not may_wait(tid, audit_arch, number, convention.arguments_in(registers)):
+            ptrace.set_registers(tid, convention.back(registers))
         return False
 
     def is_in_handler(self, _tid: int) -> bool:
