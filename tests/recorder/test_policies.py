@@ -111,6 +111,7 @@ START = """
 
     base = labels.FIRST_TEST
     getppid = raw.function()
+    SOCKET, GETPPID = {"x86_64": (41, 110)}.get(native().name, (198, 173))
 
     def policy(**kwargs):
         return in_process.of_marker((), kwargs, native(), "t.py").policy(native())
@@ -152,7 +153,8 @@ def test_what_is_denied_fails_and_is_told(selecting: bool) -> None:
     print(try_socket())
     (denial,), left_out = connection.request("denials", base + labels.CALL)
     policy, call, verdict, pid, comm, exe, arguments, count = denial
-    assert (policy, call & 0xFFFFFFFF, call >> 32, verdict) == (0, 41, native().audit_arch, 0x50000 | errno.ENETDOWN)
+    assert (policy, call & 0xFFFFFFFF, call >> 32) == (0, SOCKET, native().audit_arch)
+    assert verdict == 0x50000 | errno.ENETDOWN
     assert (pid, exe, arguments[0], count) == (os.getpid(), os.readlink(b"/proc/self/exe"), socket.AF_INET, 2)
     assert comm == open("/proc/self/comm", "rb").read().rstrip()
     assert connection.request("denials", base + labels.CALL) == ([], 0)
@@ -195,7 +197,7 @@ def test_a_call_that_is_only_logged_is_made_and_counted() -> None:
     print(try_socket())
     counts, complete = connection.request("close", 1)
     connection.mark(labels.HARNESS)
-    assert complete and {call & 0xFFFFFFFF: count for call, count in counts.items()} == {41: 1}
+    assert complete and {call & 0xFFFFFFFF: count for call, count in counts.items()} == {SOCKET: 1}
     (denial,), _ = connection.request("denials", base + labels.CALL)
     assert (denial[0], denial[2], denial[7]) == (0, 0x7FFC0000, 1)
     """
@@ -214,7 +216,7 @@ def test_denied_calls_are_not_counted() -> None:
     counts, complete = connection.request("close", 1)
     connection.mark(labels.HARNESS)
     counted = {call & 0xFFFFFFFF: count for call, count in counts.items()}
-    assert complete and (counted[41], 110 in counted) == (1, False), counted
+    assert complete and (counted[SOCKET], GETPPID in counted) == (1, False), counted
     print("done")
     """
     assert output(START + program) == "done\n"
