@@ -212,11 +212,15 @@ def wait_for_any() -> tuple[int, Stop] | None:
     is taken here, and then told to its parent. For a process that has no children."""
     while True:
         try:
-            found = os.waitid(os.P_ALL, 0, os.WSTOPPED | os.WEXITED | _WALL)
+            # Once a stop is taken, its signal is lost if this process is killed before it lets the thread go on
+            found = os.waitid(os.P_ALL, 0, os.WSTOPPED | os.WEXITED | os.WNOWAIT | _WALL)
         except ChildProcessError:
             return None
-        if found is not None and found.si_code == os.CLD_TRAPPED:
+        if found is None:
+            continue
+        if found.si_code == os.CLD_TRAPPED:
             return found.si_pid, Stop(found.si_status)
+        os.waitid(os.P_PID, found.si_pid, os.WEXITED | os.WNOHANG | _WALL)
 
 
 def in_a_thread(function: Callable[[], _Result]) -> _Result:

@@ -59,17 +59,14 @@ class Rewinding:
         """The six arguments of the call."""
         return tuple(registers[at] for at in self._arguments)
 
-    def back(self, registers: Sequence[int]) -> dict[int, int]:
-        """What to change so that the thread makes its call again."""
+    def again(self, _call: WaitingCall, registers: Sequence[int], sixth: int) -> dict[int, int]:
+        """What to change so that the thread makes its call again, with that sixth argument."""
         return {
+            self.sixth: sixth,
             _RAX: registers[_ORIG_RAX],
             _RIP: registers[_RIP] - _LENGTH_OF_A_CALL,
             _ORIG_RAX: 2**64 - 1,  # it comes out of no call any more: nothing for the kernel to put back
         }
-
-    def again(self, _call: WaitingCall, registers: Sequence[int], sixth: int) -> dict[int, int]:
-        """What to change so that the thread makes its call again, with that sixth argument."""
-        return {self.sixth: sixth, **self.back(registers)}
 
 
 class Rewound:
@@ -116,6 +113,10 @@ CONVENTIONS: dict[int, Rewinding | Rewound] = {
     RISCV64.audit_arch: Rewound(10, 11, 12, 13, 14, 15, number=17, pointer=0),  # a0 to a5, a7
 }
 """By AUDIT_ARCH_* of the call."""
+
+MADE_AGAIN = {_RAX: 2**64 - ERESTARTNOINTR}
+"""Of a thread that `interrupted_call` knows: what to change so that the kernel makes the call again after the signal's
+handler. One register, so that a tracer that is killed leaves nothing half done."""
 
 
 def interrupted_call(registers: Sequence[int]) -> tuple[int, int] | None:

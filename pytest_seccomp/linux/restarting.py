@@ -13,7 +13,7 @@ from typing import Protocol
 from pytest_seccomp.linux import memory, ptrace
 from pytest_seccomp.linux.architecture import AARCH64, X86_64, native
 from pytest_seccomp.linux.interruptible import may_wait
-from pytest_seccomp.linux.registers import CONVENTIONS, INSTRUCTIONS, Rewinding, interrupted_call
+from pytest_seccomp.linux.registers import CONVENTIONS, INSTRUCTIONS, MADE_AGAIN, Rewinding, interrupted_call
 
 _EINTR = 4
 _HALF = 0xFFFFFFFF
@@ -31,7 +31,7 @@ class Restarting(Protocol):
 
 
 class _OnX86:
-    """The thread is put back onto its call before it gets the signal, whose handler then comes between the two."""
+    """The call is given another of the kernel's own errors, with which it is made again whatever the handler is."""
 
     def before_signal(self, tid: int) -> bool:
         registers = ptrace.registers(tid)
@@ -44,7 +44,7 @@ class _OnX86:
         if not isinstance(convention, Rewinding):
             return False  # on the vsyscall page there is no such instruction
         if not may_wait(tid, audit_arch, number, convention.arguments_in(registers)):
-            ptrace.set_registers(tid, convention.back(registers))
+            ptrace.set_registers(tid, MADE_AGAIN)
         return False
 
     def is_in_handler(self, _tid: int) -> bool:
