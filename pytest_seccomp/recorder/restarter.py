@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 def start(process: int) -> int | None:
     """Have interrupted calls of a process made again from now on; returns the pid of the child that does it, and that
-    ends with the process. None where it is not possible: on another machine than x86-64 and aarch64, or where ptrace is
-    refused, as by Yama (ptrace(2), /proc/sys/kernel/yama/ptrace_scope). When the child is killed, the kernel lets go of
-    what it traced."""
+    ends with the process. None where it is not possible: on another machine than x86-64 and aarch64, where ptrace is
+    refused, as by Yama (ptrace(2), /proc/sys/kernel/yama/ptrace_scope), or where there cannot be another process.
+    When the child is killed, the kernel lets go of what it traced."""
     # 20 ms, once; after the fork it would be each time
     from pytest_seccomp.linux import restarting
 
@@ -34,7 +34,12 @@ def start(process: int) -> int | None:
     if here is None:
         return None
     reading, writing = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:  # EAGAIN: there are as many processes as there may be
+        os.close(reading)
+        os.close(writing)
+        return None
     if not pid:
         try:
             _run(here, process, writing)

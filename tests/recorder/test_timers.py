@@ -1,6 +1,7 @@
 """Timers of traced processes: for which of them, and until when, interrupted calls are made again."""
 
 import ctypes
+import errno
 import os
 import struct
 import subprocess
@@ -186,3 +187,13 @@ def test_a_process_that_may_not_be_traced_is_left_alone() -> None:
             assert restarter.start(child.pid) is None
         finally:
             child.kill()
+
+
+def test_a_process_is_left_alone_where_there_can_be_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    before = os.listdir("/proc/self/fd")
+    monkeypatch.setattr(os, "fork", refused)
+    assert restarter.start(os.getpid()) is None
+    assert os.listdir("/proc/self/fd") == before
