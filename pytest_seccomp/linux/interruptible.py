@@ -31,7 +31,9 @@ _TRANSFERS = frozenset(
 
 _LOCKING = (7, 14, 38)  # F_SETLKW; F_SETLKW64, of 32 bits; F_OFD_SETLKW
 _FUTEX_COMMAND = 0x7F  # without FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME
-_FUTEX_WAITING = (0, 6, 9, 11, 13)  # FUTEX_WAIT, _LOCK_PI, _WAIT_BITSET, _WAIT_REQUEUE_PI, _LOCK_PI2
+_FUTEX_WAITING = (0, 9)
+"""FUTEX_WAIT and FUTEX_WAIT_BITSET. _LOCK_PI and the like wait, too, but the kernel makes them again; glibc takes their
+EINTR for success."""
 _ASKING = (0x5401, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """Commands of ioctl that ask or set and do not wait: TCGETS, TIOCGPGRP, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX,
 FIOCLEX."""
@@ -56,7 +58,7 @@ def may_wait(tid: int, audit_arch: int, number: int, arguments: Sequence[int]) -
             return _other_end_may_be_waited_for(tid, _AT_FDCWD, arguments[0])
         case _ if name in _TRANSFERS:
             return not _is_plain(f"/proc/{tid}/fd/{arguments[0] & _HALF}")
-    return name in _WAITING
+    return name is None or name in _WAITING
 
 
 def _other_end_may_be_waited_for(tid: int, folder: int, address: int) -> bool:

@@ -32,6 +32,10 @@ def test_calls_that_wait_do(name: str, arch: int) -> None:
     assert waits(name, arch=arch)
 
 
+def test_a_call_that_nobody_knows_may() -> None:
+    assert may_wait(os.getpid(), native().audit_arch, 9999, (0,) * 6)
+
+
 @pytest.mark.parametrize("name", ["waitpid", "_newselect", "ipc", "socketcall"])
 def test_those_of_32_bit_programs_too(name: str) -> None:
     assert waits(name, arch=I386.audit_arch)
@@ -47,6 +51,7 @@ def test_those_of_32_bit_programs_too(name: str) -> None:
         ("futex", 1, False),  # FUTEX_WAKE
         ("futex", 0x81, False),
         ("futex", 5, False),  # FUTEX_WAKE_OP
+        ("futex", 0x86, False),  # FUTEX_LOCK_PI_PRIVATE, which waits, but never gives EINTR
         ("fcntl", 7, True),  # F_SETLKW
         ("fcntl", 6, False),  # F_SETLK
         ("fcntl", 1030, False),  # F_DUPFD_CLOEXEC
