@@ -8,13 +8,14 @@ calls; kernel/futex/syscalls.c, drivers/tty/tty_ioctl.c, fs/fcntl.c.
 
 import os
 import stat
+import sys
 from collections.abc import Sequence
 
 from pytest_seccomp.linux import memory, syscalls
 
 _WAITING = frozenset(
     (
-        "_newselect", "accept", "accept4", "add_key", "clock_nanosleep", "clock_nanosleep_time64", "connect",
+        "_newselect", "accept", "accept4", "add_key", "clock_nanosleep", "clock_nanosleep_time64",
         "copy_file_range", "creat", "epoll_pwait", "epoll_pwait2", "epoll_wait", "flock", "futex_wait", "futex_waitv",
         "getrandom", "io_getevents", "io_pgetevents", "io_pgetevents_time64", "io_uring_enter", "ipc", "keyctl",
         "mq_timedreceive", "mq_timedreceive_time64", "mq_timedsend", "mq_timedsend_time64", "msgrcv", "msgsnd",
@@ -32,11 +33,13 @@ _TRANSFERS = frozenset(
 _LOCKING = (7, 14, 38)  # F_SETLKW; F_SETLKW64, of 32 bits; F_OFD_SETLKW
 _FUTEX_COMMAND = 0x7F  # without FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME
 _FUTEX_WAITING = (0, 9)
-"""FUTEX_WAIT and FUTEX_WAIT_BITSET. _LOCK_PI and the like wait, too, but the kernel makes them again; glibc takes their
-EINTR for success."""
+"""FUTEX_WAIT and FUTEX_WAIT_BITSET. _LOCK_PI and the like wait, too, but then the kernel makes them again by itself."""
 _ASKING = (0x5401, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """Commands of ioctl that ask or set and do not wait: TCGETS, TIOCGPGRP, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX,
 FIOCLEX."""
+
+_INTERNET = (2, 10)  # AF_INET, AF_INET6
+_INODE = 9  # column of /proc/PID/net/tcp (proc_pid_net(5))
 
 _AT_FDCWD = 0xFFFFFF9C
 _HALF = 0xFFFFFFFF
@@ -52,6 +55,8 @@ def may_wait(tid: int, audit_arch: int, number: int, arguments: Sequence[int]) -
             return arguments[1] & _HALF in _LOCKING
         case "ioctl":
             return arguments[1] & _HALF not in _ASKING
+        case "connect":
+            return _may_be_connecting(tid, arguments[0] & _HALF, arguments[1])
         case "openat":
             return _other_end_may_be_waited_for(tid, arguments[0] & _HALF, arguments[1])
         case "open":
@@ -70,6 +75,25 @@ def _other_end_may_be_waited_for(tid: int, folder: int, address: int) -> bool:
     start = "root" if path.startswith("/") else "cwd" if folder == _AT_FDCWD else f"fd/{folder}"
     path = f"/proc/{tid}/{start}/{path}"
     return os.path.exists(path) and not _is_plain(path)
+
+
+def _may_be_connecting(tid: int, descriptor: int, address: int) -> bool:
+    """Of a socket, whether its connection has been begun. Programs take EINTR for that, Python too: they wait until the
+    socket is writable then, which one without a connection is. TCP sockets are in the kernel's list from the first
+    packet on; of others, but for UDP, which does not wait, it cannot be told."""
+    try:
+        if int.from_bytes(memory.read(tid, address, 2), sys.byteorder) not in _INTERNET:
+            return True
+        inode = str(os.stat(f"/proc/{tid}/fd/{descriptor}").st_ino)
+        for table in ("tcp", "tcp6"):
+            with open(f"/proc/{tid}/net/{table}", encoding="ascii") as lines:
+                if any(line.split()[_INODE] == inode for line in lines):
+                    return True
+    except FileNotFoundError:
+        return False  # a kernel without IPv6
+    except OSError:
+        return True
+    return False
 
 
 def _is_plain(path: str) -> bool:

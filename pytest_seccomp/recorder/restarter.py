@@ -33,7 +33,10 @@ def start(process: int) -> int | None:
     here = restarting.here()
     if here is None:
         return None
-    reading, writing = os.pipe()
+    try:
+        reading, writing = os.pipe()
+    except OSError:  # EMFILE
+        return None
     try:
         pid = os.fork()
     except OSError:  # EAGAIN: there are as many processes as there may be

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Iterable
@@ -159,7 +160,8 @@ def test_exact_in_a_container(box: Container, options: tuple[str, ...]) -> None:
 def test_the_outcomes_are_those_without(box: Container) -> None:
     plain = box.run("-rA", "-q", filters=1).expect(0)
     traced = box.run("-rA", "-q", "--seccomp-trace=out.ndjson", filters=2).expect(0)
-    outcomes = [[line for line in run.stdout.splitlines() if "::" in line] for run in (plain, traced)]
+    # Not what warnings are listed under: from Python 3.12 on fork may warn of a thread that has just been joined
+    outcomes = [re.findall("^[A-Z]+ .*::.*$", run.stdout, re.MULTILINE) for run in (plain, traced)]
     assert outcomes[0] == outcomes[1]
     assert [f"PASSED {line.nodeid}" for line in traced.trace().tests] == outcomes[1]
 

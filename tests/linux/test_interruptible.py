@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,3 +102,17 @@ def test_opening_waits_where_there_may_be_another_end(tmp_path: Path) -> None:
     finally:
         os.close(folder)
     assert waits("openat", AT_FDCWD, 8)  # what cannot be read
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_connecting_waits_once_it_has_begun(kind: socket.SocketKind) -> None:
+    def connecting(one: socket.socket, family: int) -> bool:
+        address = ctypes.create_string_buffer(family.to_bytes(2, sys.byteorder) + bytes(14))
+        return waits("connect", one.fileno(), ctypes.addressof(address))
+
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(type=kind) as one:
+        assert not connecting(one, socket.AF_INET)
+        one.connect(server.getsockname())
+        assert connecting(one, socket.AF_INET) is (kind == socket.SOCK_STREAM)
+        assert connecting(one, socket.AF_UNIX)  # nobody knows
+    assert waits("connect", 0, 8)  # nor what cannot be read
