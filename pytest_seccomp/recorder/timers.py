@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` and `socket` cost 13 ms at start
 import os
-from struct import Struct
 from time import monotonic
 
 from pytest_seccomp.linux import memory
@@ -30,7 +29,8 @@ _FOR_EVER = float("inf")
 _ALARM = 37  # of x86-64; newer tables have none
 _TIMER_ABSTIME = 1
 
-_INTERVAL_AND_VALUE = Struct("=4q")  # struct itimerval and itimerspec: seconds, and micro- or nanoseconds, of each
+_WORD = 8
+"""Bytes of each of the four in struct itimerval and itimerspec: seconds, and micro- or nanoseconds, of both times."""
 
 
 def setting_calls() -> frozenset[int]:
@@ -96,6 +96,8 @@ class Timers:
 
     def look(self) -> None:
         """Let go of the processes whose timers have sent their last signal."""
+        if not self._processes:
+            return
         now = monotonic()
         for pid, process in list(self._processes.items()):
             if all(over < now for over in process.over.values()):
@@ -118,6 +120,7 @@ def _end(process: _Process) -> None:
 
 def _read(thread: int, address: int, nanoseconds: bool) -> tuple[float, float]:
     """The interval and the value, in seconds."""
-    parts = _INTERVAL_AND_VALUE.unpack(memory.read(thread, address, _INTERVAL_AND_VALUE.size))
+    data = memory.read(thread, address, 4 * _WORD)  # `struct` costs a millisecond at start
+    parts = [int.from_bytes(data[at : at + _WORD], "little", signed=True) for at in range(0, len(data), _WORD)]
     unit = 1e9 if nanoseconds else 1e6
     return parts[0] + parts[1] / unit, parts[2] + parts[3] / unit
