@@ -107,7 +107,7 @@ class Policies:
 
     def __init__(self) -> None:
         # The marker call, and those of which the supervisor itself has to know
-        self._always = timers.setting_calls() | {native().prctl | native().audit_arch << 32}
+        self._always = frozenset({native().prctl | native().audit_arch << 32, *timers.setting_calls()})
         self._none = Ruling(self._always)
         self._policies: dict[int, Policy] = {}
         self._by_label: dict[int, Ruling] = {}

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from pytest_seccomp.errors import RecorderError
 from pytest_seccomp.linux.marked import MarkedCalls
+from pytest_seccomp.linux.process import close_descriptors
 from pytest_seccomp.recorder import labels, protocol
 from pytest_seccomp.recorder.client import Client
 
@@ -47,9 +48,7 @@ def _detach(*kept: int) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)
-    edges = sorted(kept)
-    for low, high in zip([2, *edges], [*edges, os.sysconf("SC_OPEN_MAX")], strict=True):
-        os.closerange(low + 1, high)
+    close_descriptors(kept, first=3)
 
 
 def _serve(client: Client, calls: MarkedCalls, messages: int, base: int) -> NoReturn:

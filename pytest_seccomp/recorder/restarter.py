@@ -16,6 +16,9 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # `signal` and `socket` cost 13 ms at start
 import os
 
+from pytest_seccomp.linux.process import close_descriptors
+from pytest_seccomp.recorder import standby
+
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
     from pytest_seccomp.linux.ptrace import Stop
@@ -57,10 +60,9 @@ def start(process: int) -> int | None:
 def _run(here: Restarting, process: int, started: int) -> None:
     from pytest_seccomp.linux import ptrace
 
-    _signal.signal(_signal.SIGUSR1, _signal.SIG_IGN)
+    _signal.signal(standby.WAKE_SIGNAL, _signal.SIG_IGN)
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-    os.closerange(3, started)
-    os.closerange(started + 1, os.sysconf("SC_OPEN_MAX"))
+    close_descriptors([started], first=3)
     _seize_all(process)
     os.write(started, b"1")
     os.close(started)

@@ -16,10 +16,13 @@ from pytest_seccomp.recorder import restarter
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    Timer = tuple[int, int]
-    """The call that arms it, and which of those of the process it is."""
+    Timer = tuple[str, int]
+    """Its kind, and which of those of the process it is."""
+    Setting = tuple[Timer, float, float]
+    """A timer, its interval and its value in seconds: 0 for none."""
+    Reader = Callable[[int, Sequence[int]], Setting]
 
 _SOON = 1.0
 """Seconds. What rings later is a time limit, and not worth that its process is traced."""
@@ -27,27 +30,46 @@ _SOON = 1.0
 _FOR_EVER = float("inf")
 
 _ALARM = 37  # of x86-64; newer tables have none
+_ITIMER_REAL = 0
 _TIMER_ABSTIME = 1
 
 _WORD = 8
 """Bytes of each of the four in struct itimerval and itimerspec: seconds, and micro- or nanoseconds, of both times."""
 
 
-def setting_calls() -> frozenset[int]:
-    """The calls that set timers, as the ledger has them. Those of 32-bit programs are not among them."""
-    return frozenset(call for call in (_setitimer(), _settime(), _alarm()) if call is not None)
+def setting_calls() -> dict[int, Reader]:
+    """The calls that set timers, as the ledger has them, and what reads from its arguments what a thread sets by one:
+    OSError where it cannot be read. Those of 32-bit programs are not among them."""
+    arch = native().audit_arch << 32
+    calls: dict[int, Reader] = {
+        arch | native().setitimer: _by_setitimer,
+        arch | native().timer_settime: _by_timer_settime,
+    }
+    if native() is X86_64:
+        calls[arch | _ALARM] = _by_alarm
+    return calls
 
 
-def _setitimer() -> int:
-    return native().audit_arch << 32 | native().setitimer
+def _by_setitimer(thread: int, arguments: Sequence[int]) -> Setting:
+    return ("itimer", arguments[0]), *_read(thread, arguments[1], 1e6)
 
 
-def _settime() -> int:
-    return native().audit_arch << 32 | native().timer_settime
+def _by_timer_settime(thread: int, arguments: Sequence[int]) -> Setting:
+    interval, value = _read(thread, arguments[2], 1e9)
+    if arguments[1] & _TIMER_ABSTIME and value:
+        interval = value = _SOON  # who knows
+    return ("timer", arguments[0]), interval, value
 
 
-def _alarm() -> int | None:
-    return native().audit_arch << 32 | _ALARM if native() is X86_64 else None
+def _by_alarm(_thread: int, arguments: Sequence[int]) -> Setting:
+    return ("itimer", _ITIMER_REAL), 0.0, float(arguments[0] & 0xFFFFFFFF)
+
+
+def _read(thread: int, address: int, units: float) -> tuple[float, float]:
+    """The interval and the value, in seconds, which have so many units."""
+    data = memory.read(thread, address, 4 * _WORD)  # `struct` costs a millisecond at start
+    parts = [int.from_bytes(data[at : at + _WORD], "little", signed=True) for at in range(0, len(data), _WORD)]
+    return parts[0] + parts[1] / units, parts[2] + parts[3] / units
 
 
 class _Process:
@@ -65,26 +87,21 @@ class Timers:
     """The timers under one listener that ring soon."""
 
     def __init__(self) -> None:
-        self._setitimer, self._settime, self._alarm = _setitimer(), _settime(), _alarm()
+        self._calls = setting_calls()
         self._processes: dict[int, _Process] = {}
 
     def are_set(self, call: int, thread: int, arguments: Sequence[int]) -> None:
         """A thread makes this call, which waits for its answer: it may be about to set a timer."""
-        if call == self._alarm:
-            timer, interval, value = (self._setitimer, 0), 0.0, float(arguments[0] & 0xFFFFFFFF)
-        elif call in (self._setitimer, self._settime):
-            timer, at = (call, arguments[0]), 1 if call == self._setitimer else 2
-            try:
-                interval, value = _read(thread, arguments[at], call == self._settime)
-            except OSError:
-                return  # NULL, or nobody may look: then nobody may trace either
-            if call == self._settime and arguments[1] & _TIMER_ABSTIME and value:
-                interval = value = _SOON  # who knows
-        else:
-            return
-        rings_soon = value and min(value, interval or value) <= _SOON
-        if not thread or not (rings_soon or self._processes):
+        setting = self._calls.get(call)
+        if setting is None or not thread:
             return  # 0: it is in another pid namespace
+        try:
+            timer, interval, value = setting(thread, arguments)
+        except OSError:
+            return  # NULL, or nobody may look: then nobody may trace either
+        rings_soon = value and min(value, interval or value) <= _SOON
+        if not rings_soon and not self._processes:
+            return
         pid = caller(thread)[0]
         process = self._processes.get(pid)
         if rings_soon:
@@ -116,11 +133,3 @@ def _end(process: _Process) -> None:
     if process.restarter is not None:
         os.kill(process.restarter, _signal.SIGKILL)
         os.waitpid(process.restarter, 0)  # until then the next one could not trace the process
-
-
-def _read(thread: int, address: int, nanoseconds: bool) -> tuple[float, float]:
-    """The interval and the value, in seconds."""
-    data = memory.read(thread, address, 4 * _WORD)  # `struct` costs a millisecond at start
-    parts = [int.from_bytes(data[at : at + _WORD], "little", signed=True) for at in range(0, len(data), _WORD)]
-    unit = 1e9 if nanoseconds else 1e6
-    return parts[0] + parts[1] / unit, parts[2] + parts[3] / unit

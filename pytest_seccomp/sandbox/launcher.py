@@ -114,10 +114,7 @@ def _take_places(given: list[int], targets: list[int], handover: int, news: int)
         if source != target:
             os.dup2(source, target)
         os.set_inheritable(target, True)
-    kept = sorted({*wanted, handover, news})
-    for low, up in zip([-1, *kept], [*kept, os.sysconf("SC_OPEN_MAX")], strict=True):
-        if low + 1 < up:  # os.closerange(0, 0) closes all
-            os.closerange(low + 1, up)
+    process.close_descriptors({*wanted, handover, news})
     return handover, news
 
 
