@@ -1,21 +1,18 @@
-"""The kernel's seccomp records and the account of what is missing: made-up channels, and the real ones."""
+"""The kernel's seccomp records and the account of what is missing, on made-up channels."""
 
 import errno
 import os
-import select
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import logged
 import printed
 import pytest
 from child import output
-from running import until
 
 from pytest_seccomp.errors import BackendError
 from pytest_seccomp.linux import audit_control, kmsg
-from pytest_seccomp.linux.audit_log import AuditLog, Message
+from pytest_seccomp.linux.audit_log import Message
 from pytest_seccomp.linux.kmsg import KernelLog
 from pytest_seccomp.linux.seccomp_record import LINE_START, RECORD_TYPE, SeccompRecord
 from pytest_seccomp.recorder import kernel_log
@@ -356,98 +353,6 @@ def test_what_the_kernel_prints_in_how_many_seconds() -> None:
         for name in ("printk_ratelimit_burst", "printk_ratelimit")
     ]
     assert kernel_log._print_limit() == (tuple(limits) if limits[1] else None)
-
-
-@pytest.fixture
-def log() -> Iterator[SeccompLog]:
-    opened = open_log(AUDIT, ACTIONS)
-    yield opened
-    opened.close()
-
-
-def sentinel(log: SeccompLog, keep: Callable[[SeccompRecord], object] = lambda record: None) -> int:
-    """The serial of a call that is made now. One that is lost is made again."""
-    poll = select.poll()
-    poll.register(log.descriptor, select.POLLIN)
-    while True:
-        while records := log.receive():
-            for record in records:
-                keep(record)
-        number = logged.run().number
-        while poll.poll(2000):
-            for record in log.receive():
-                keep(record)
-                if record.call.number == number:
-                    return record.serial
-
-
-@pytest.mark.needs("audit")
-def test_the_real_channel_has_all_between_two_sentinels(log: SeccompLog) -> None:
-    log.begin(sentinel(log))
-    number = logged.new_number()
-    children = [logged.start(number=number, calls=300)[0] for _ in range(2)]
-    assert [child.wait(60) for child in children] == [0, 0]
-    counted: list[SeccompRecord] = []
-    last = sentinel(log, counted.append)
-    until("nothing missing", lambda: (log.receive(), log.missing(last))[1] == 0)
-    assert sum(record.call.number == number for record in counted) == 600
-    assert (log.losses(last), log.conditions(), log.lost) == ([], [], 0)
-
-
-@pytest.mark.needs("audit")
-def test_the_real_channel_knows_what_it_has_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel_log, "AuditLog", lambda: AuditLog(buffer_bytes=1))
-    log = open_log(AUDIT, ACTIONS)
-    log.begin(sentinel(log))
-    logged.run(calls=300)
-    last = sentinel(log)
-    (reason,) = log.losses(last)
-    assert reason.endswith("audit records were lost: they came faster than they were read")
-    assert log.lost > 250
-    log.close()
-
-
-@pytest.mark.needs("audit")
-@pytest.mark.parametrize(("action", "refused"), [("RET_LOG", True), ("RET_ALLOW", False)])
-def test_who_is_logged_itself_is_refused(action: str, refused: bool) -> None:
-    """Under any other filter nothing is wrong."""
-    program = """
-        import sys
-        from pytest_seccomp.errors import BackendError
-        from pytest_seccomp.linux import seccomp
-        from pytest_seccomp.recorder.kernel_log import open_log
-        seccomp.install(seccomp.verdict(getattr(seccomp, sys.argv[1])))
-        log = open_log("audit", ["log"])
-        try:
-            log.refuse_own_records()
-        except BackendError as error:
-            print("--no-seccomp-trace" in str(error))
-    """
-    assert output(program, action) == ("True\n" if refused else "")
-
-
-@pytest.mark.needs("root")
-def test_without_privilege_the_capability_is_named() -> None:
-    program = """
-        import os
-        from pytest_seccomp.errors import BackendError
-        from pytest_seccomp.recorder.kernel_log import open_log
-        os.setresuid(65534, 65534, 65534)
-        before = os.listdir("/proc/self/fd")
-        for source in ("audit", "kmsg"):
-            try:
-                open_log(source, ["log"])
-                print(source, "opened")
-            except BackendError as error:
-                print(source, [name for name in ("CAP_AUDIT_READ", "CAP_SYSLOG") if name in str(error)])
-        print(os.listdir("/proc/self/fd") == before)
-    """
-    with open("/proc/sys/kernel/dmesg_restrict", "rb") as file:
-        restricted = file.read().strip() == b"1"
-    kmsg_says = "['CAP_SYSLOG']" if restricted else "opened"
-    if not os.path.exists("/dev/kmsg"):  # as in a container
-        kmsg_says = "[]"
-    assert output(program).splitlines() == ["audit ['CAP_AUDIT_READ']", f"kmsg {kmsg_says}", str(restricted)]
 
 
 def test_few_modules_come_with_it() -> None:
