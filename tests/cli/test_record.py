@@ -229,7 +229,7 @@ def test_a_recorder_that_is_killed(tmp_path: Path) -> None:
     assert recording.process.stdout.readline() == "ready\n"
     recorders = [process for process in recording.processes() if process.records]
     (recorder,) = [one for one in recorders if one.parent not in {other.pid for other in recorders}]
-    os.kill(recorder.pid, signal.SIGKILL)
+    recorder.kill()
     recording.process.send_signal(signal.SIGUSR1)
     status, _, err = recording.end()
     assert status == 5

@@ -1,7 +1,5 @@
 """Whole runs under the audit backend: exact, proved to be, and in any other case incomplete with the reason."""
 
-import os
-import signal
 import sys
 from pathlib import Path
 
@@ -212,8 +210,7 @@ def test_a_killed_recorder(suite: Suite) -> None:
         (directory,) = run.spool_directories()
         until("the first test's line", lambda: "test_before" in next(directory.glob("pytest-*.ndjson")).read_text())
         (recorder,) = run.recorders()
-        os.kill(recorder.pid, signal.SIGKILL)
-        until("the recorder's end", lambda: not run.recorders())
+        recorder.kill()
         (suite.folder / "go").touch()
         trace = run.trace(status=pytest.ExitCode.INTERRUPTED)
         run.expect_nothing_left()

@@ -1,8 +1,5 @@
 """Tests that leave processes behind: those go on working, and nobody waits for them."""
 
-import os
-import signal
-
 import pytest
 from running import Run, traced, until
 from traced import Suite
@@ -77,7 +74,7 @@ def test_goes_on_when_pytest_was_killed(leaving: Suite) -> None:
 def test_goes_on_when_the_recorder_was_killed(leaving: Suite) -> None:
     with traced(leaving) as run:
         run.finish(0)
-        os.kill(run.recorder().pid, signal.SIGKILL)
+        run.recorder().kill()
         expect_at_work(run)
 
 

@@ -2,7 +2,6 @@
 
 import marshal
 import os
-import signal
 
 import pytest
 from running import Run, traced, until
@@ -64,7 +63,7 @@ def test_a_killed_recorder(suite: Suite, options: tuple[str, ...]) -> None:
         links = links_of(run)
         assert all(map(is_attached, links))
         for recorder in run.recorders():
-            os.kill(recorder.pid, signal.SIGKILL)
+            recorder.kill()
         until("the end of the programs", lambda: not any(map(is_attached, links)))
         (suite.folder / "go").touch()
         finished = run.finish(pytest.ExitCode.INTERRUPTED)

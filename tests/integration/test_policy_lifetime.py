@@ -1,8 +1,6 @@
 """When a policy begins and ends: fixtures, reruns, children, and what is left behind."""
 
-import os
 import re
-import signal
 
 import pytest
 from policed import MODES, passed, told
@@ -271,7 +269,7 @@ def test_a_recorder_that_is_killed_while_it_decides(suite: Suite, options: list[
     with Run(suite, "-rA", *options) as run:
         until("the test", lambda: (suite.folder / "waits").exists())
         for process in run.recorders():
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()
         (suite.folder / "go").touch()
         finished = run.finish()
     assert finished.status != 0

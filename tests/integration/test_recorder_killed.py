@@ -87,8 +87,7 @@ def test_at_a_random_moment_under_load(busy: Suite, attempt: int) -> None:
         run.wait_for("busy")
         recorder = run.recorder()
         time.sleep(random.uniform(0, 0.05))
-        os.kill(recorder.pid, signal.SIGKILL)
-        until("a standby alone", lambda: not [p for p in run.processes() if p.pid == recorder.pid])
+        recorder.kill()
         (busy.folder / "go").touch()
         expect_told(run)
 
@@ -99,7 +98,7 @@ def test_in_an_xdist_worker(busy: Suite, attempt: int) -> None:
         run.wait_for("busy")
         (recorder,) = [process for process in run.recorders() if run.standbys(process)]
         time.sleep(random.uniform(0, 0.05))
-        os.kill(recorder.pid, signal.SIGKILL)
+        recorder.kill()
         (busy.folder / "go").touch()
         expect_told(run)
 
@@ -190,9 +189,9 @@ def test_the_standby_and_then_the_recorder(busy: Suite) -> None:
         run.wait_for("busy")
         recorder = run.recorder()
         (first,) = run.standbys(recorder)
-        os.kill(first.pid, signal.SIGKILL)
+        first.kill()
         until("another standby", lambda: [p for p in run.standbys(recorder) if p.pid != first.pid])
-        os.kill(recorder.pid, signal.SIGKILL)
+        recorder.kill()
         (busy.folder / "go").touch()
         expect_told(run)
 
@@ -204,7 +203,7 @@ def test_a_standby_that_is_stopped_goes_on_when_the_recorder_is_killed(busy: Sui
         (standby,) = run.standbys(recorder)
         os.kill(standby.pid, signal.SIGSTOP)
         until("a stopped standby", lambda: [p for p in run.standbys(recorder) if p.state == "T"])
-        os.kill(recorder.pid, signal.SIGKILL)
+        recorder.kill()
         (busy.folder / "go").touch()
         expect_told(run)
 

@@ -6,6 +6,7 @@ own: so they are found whatever became of their parents, and nobody else's are.
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
@@ -62,6 +63,18 @@ class Process:
         except OSError:
             return None  # ended meanwhile, or somebody else's
         return cls(int(entry.name), int(parent), state, command)
+
+    def kill(self) -> None:
+        """End it, and wait until it has ended: only then has it let go of its descriptors, by which others know. It
+        must not have ended before."""
+        ending = os.pidfd_open(self.pid)
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+            waiting = select.poll()
+            waiting.register(ending, select.POLLIN)
+            assert waiting.poll(1000 * DEADLINE), f"killed, and does not end: {self}"
+        finally:
+            os.close(ending)
 
     @property
     def is_ours(self) -> bool:
