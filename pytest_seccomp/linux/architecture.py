@@ -42,6 +42,7 @@ class NativeArchitecture(Architecture):
         "execve",
         "ioctl",
         "memfd_create",
+        "munmap",
         "perf_event_open",
         "prctl",
         "ptrace",
@@ -68,6 +69,7 @@ class NativeArchitecture(Architecture):
         execve: int,
         ioctl: int,
         memfd_create: int,
+        munmap: int,
         perf_event_open: int,
         prctl: int,
         ptrace: int,
@@ -83,6 +85,7 @@ class NativeArchitecture(Architecture):
         self.execve = execve
         self.ioctl = ioctl
         self.memfd_create = memfd_create
+        self.munmap = munmap
         self.perf_event_open = perf_event_open
         self.prctl = prctl
         self.ptrace = ptrace
@@ -103,6 +106,7 @@ def _generic(name: str, audit_arch: int) -> NativeArchitecture:
         execve=221,
         ioctl=29,
         memfd_create=279,
+        munmap=215,
         perf_event_open=241,
         prctl=167,
         ptrace=117,
@@ -122,6 +126,7 @@ X86_64 = NativeArchitecture(
     execve=59,
     ioctl=16,
     memfd_create=319,
+    munmap=11,
     perf_event_open=298,
     prctl=157,
     ptrace=101,

@@ -7,7 +7,6 @@ Sources: bpf(2), include/uapi/linux/bpf.h.
 
 import ctypes
 import errno
-import mmap
 import os
 import struct
 
@@ -18,7 +17,7 @@ from pytest_seccomp.linux.raw import Word
 HASH = 1
 ARRAY = 2
 MMAPABLE = 1 << 10
-"""Flag of an array whose values can be mapped into memory (Linux 5.5)."""
+"""Flag of an array whose values can be mapped into memory (Linux 5.5), as `shared_words` does."""
 
 ANY = 0
 NOEXIST = 1
@@ -34,8 +33,6 @@ _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY, _PROG_LOAD = 
 _PROG_BY_ID, _MAP_BY_ID, _INFO_BY_FD = 13, 14, 15
 _RAW_TRACEPOINT_OPEN = 17
 _LINK_BY_ID = 30
-
-_mmap = raw.function("mmap")
 
 _ATTRIBUTE_LENGTH = 128
 _NAME_LENGTH = 15
@@ -124,16 +121,6 @@ class Map:
     ) -> None:
         given = None if key is None else ctypes.create_string_buffer(key, self._key_size)
         _bpf(command, struct.pack("=IxxxxQQQ", self.descriptor, _address(given), _address(other), flags))
-
-
-def words_of(descriptor: int, count: int) -> "ctypes.Array[ctypes.c_uint64]":
-    """The values of an array of MMAPABLE words in this process's memory, to be read and set by it and whom it forks,
-    until they end. It takes no descriptor, as mmap.mmap does. Raises OSError."""
-    length, access = Word(count * ctypes.sizeof(ctypes.c_uint64)), Word(mmap.PROT_READ | mmap.PROT_WRITE)
-    address: int = _mmap(None, length, access, Word(mmap.MAP_SHARED), Word(descriptor), Word(0))
-    if address == -1:
-        raise raw.last_error("mmap")
-    return (ctypes.c_uint64 * count).from_address(address)
 
 
 def try_out() -> None:

@@ -1,7 +1,7 @@
 """System calls of our own in a traced thread, recognised by a cookie in an argument that the kernel ignores.
 
 The filters of the backends let a message through whose fifth argument is the cookie of the run, and the recorder of
-`notify` takes such a prctl for a marker: neither is in any trace.
+`notify` takes such a munmap for a ring at its door, `ebpf` such a prctl for a marker: none of them is in any trace.
 """
 
 import ctypes
@@ -24,7 +24,10 @@ MARKER_OPTION = 0x7FFFFFFF
 """An operation that prctl(2) does not have: where nobody answers in its place, the kernel says EINVAL."""
 
 COOKIE_ARGUMENT = 4
-"""Index of the argument that carries the cookie; sendmsg, recvmsg and an unknown prctl ignore it."""
+"""Index of the argument that carries the cookie; sendmsg, recvmsg, munmap and an unknown prctl ignore it."""
+
+_NOWHERE = 1
+"""An address at which no mapping begins: where nobody answers in its place, the kernel says EINVAL to its munmap(2)."""
 
 _OPERATIONS = 128
 """So many are known beforehand: more than any backend has."""
@@ -41,17 +44,17 @@ _RECEIVE = Word(socket.MSG_CMSG_CLOEXEC)
 
 def watching_filter(architecture: NativeArchitecture, cookie: int, action: int, others: bytes | None = None) -> bytes:
     """A filter that gives every call an action, or decides by the filter `others`, but for those with the cookie: of
-    these, messages to the recorder and a listener that is handed over pass (sendmsg, recvmsg), and markers get the
+    these, messages to the recorder and a listener that is handed over pass (sendmsg, recvmsg), and rings get the
     action."""
     return _with_cookie(architecture, cookie, action) + (seccomp.verdict(action) if others is None else others)
 
 
 def passing(architecture: NativeArchitecture, cookie: int, others: bytes) -> bytes:
-    """A filter that lets messages and markers with the cookie pass, and decides by the filter `others` for the rest."""
+    """A filter that lets messages and rings with the cookie pass, and decides by the filter `others` for the rest."""
     return _with_cookie(architecture, cookie, seccomp.RET_ALLOW) + others
 
 
-def _with_cookie(architecture: NativeArchitecture, cookie: int, markers: int) -> bytes:
+def _with_cookie(architecture: NativeArchitecture, cookie: int, rings: int) -> bytes:
     """The beginning of a filter, which goes on behind it for all but our own calls."""
     low, high = seccomp.argument(COOKIE_ARGUMENT)
     return b"".join(
@@ -67,8 +70,8 @@ def _with_cookie(architecture: NativeArchitecture, cookie: int, markers: int) ->
             seccomp.verdict(seccomp.RET_ALLOW),
             seccomp.unless_equal(architecture.recvmsg, 1),
             seccomp.verdict(seccomp.RET_ALLOW),
-            seccomp.unless_equal(architecture.prctl, 1),
-            seccomp.verdict(markers),
+            seccomp.unless_equal(architecture.munmap, 1),
+            seccomp.verdict(rings),
         )
     )
 
@@ -101,6 +104,8 @@ class MarkedCalls:
         self._syscall = raw.function()
         self._prctl = Word(self._architecture.prctl)
         self._option = Word(MARKER_OPTION)
+        self._munmap = Word(self._architecture.munmap)
+        self._nowhere = Word(_NOWHERE)
         self._operations = {operation: Word(operation) for operation in range(_OPERATIONS)}
         self._sendmsg = Word(self._architecture.sendmsg)
         self._recvmsg = Word(self._architecture.recvmsg)
@@ -117,17 +122,20 @@ class MarkedCalls:
         self.descriptors: list[int] = []
         """Those that have come with what was received, and that nobody has taken."""
 
-    def mark(self, label: int, operation: int) -> int | None:
-        """Make the marker call with two numbers for the recorder.
-
-        Returns the recorder's answer (more than 0), or None where no recorder answered: the kernel says EINVAL where
-        one has let it pass, ENOSYS where there is none, and a filter any error, or that all went well (0).
-        """
+    def mark(self, label: int, operation: int) -> None:
+        """Make the marker call, a prctl, with two numbers: for who sees it on its way, since nobody answers it."""
         second = self._operations.get(operation) or Word(operation)
+        self._syscall(self._prctl, self._option, Word(label), second, self._zero, self._cookie, self._zero)
+
+    def ring(self) -> int | None:
+        """Have the recorder read what was sent to it; no filter of the code under test is likely to deny a munmap.
+
+        Returns the recorder's answer (more than 0), or None where no recorder answered: the kernel says EINVAL, and a
+        filter any error, or that all went well (0).
+        """
+        zero = self._zero
         while True:
-            result: int = self._syscall(
-                self._prctl, self._option, Word(label), second, self._zero, self._cookie, self._zero
-            )
+            result: int = self._syscall(self._munmap, self._nowhere, zero, zero, zero, self._cookie, zero)
             if result > 0:
                 return result
             # A signal can interrupt the call until the recorder has received it
@@ -164,8 +172,9 @@ class MarkedCalls:
             if not raw.interrupted(error):
                 raise error
 
-    def install_and_hand_over(self, program: bytes, flags: int, descriptor: int) -> None:
-        """Install a filter with a listener in the calling thread and send the listener, with one byte, over a socket.
+    def install_and_hand_over(self, program: bytes, flags: int, descriptor: int, *others: int) -> None:
+        """Install a filter with a listener in the calling thread and send the listener, with one byte and before other
+        descriptors, over a socket.
 
         Returns when a supervisor answers. Raises OSError (of seccomp: EBUSY where an outer filter has a listener,
         EACCES without no_new_privs and CAP_SYS_ADMIN) with nothing installed.
@@ -177,12 +186,12 @@ class MarkedCalls:
         """
         code = seccomp.FilterProgram(program)
         payload = ctypes.create_string_buffer(b"L", 1)
-        control = ctypes.create_string_buffer(_CONTROL_LENGTH)
-        struct.pack_into("=Qii", control, 0, _SCM_RIGHTS_LENGTH, socket.SOL_SOCKET, socket.SCM_RIGHTS)
+        count = 1 + len(others)
+        control = ctypes.create_string_buffer(socket.CMSG_SPACE(4 * count))
+        rights = socket.CMSG_LEN(4 * count), socket.SOL_SOCKET, socket.SCM_RIGHTS
+        struct.pack_into(f"=Qii{count}i", control, 0, *rights, 0, *others)
         vector = _IoVec(ctypes.cast(payload, ctypes.c_void_p), 1)
-        message = _Message(
-            None, 0, ctypes.pointer(vector), 1, ctypes.cast(control, ctypes.c_void_p), _CONTROL_LENGTH, 0
-        )
+        message = _Message(None, 0, ctypes.pointer(vector), 1, ctypes.cast(control, ctypes.c_void_p), len(control), 0)
         install, send = raw.function(), raw.function()
         install.restype = functools.partial(struct.pack_into, "=i", control, _DESCRIPTOR_OFFSET)
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])

@@ -48,6 +48,8 @@ class Tracing:
         self._outer: list[int] = []
         self._room: object = None
         self._is_last = False
+        self._ended = ""
+        """The test whose run has ended last."""
         self._hidden_since = ""
 
     @classmethod
@@ -103,6 +105,7 @@ class Tracing:
         try:
             reasons = self.client.finish()[3]
         except RecorderError as error:
+            self._look_for_filter(self._ended)
             return [self.died or str(error)]
         return [str(reason) for reason in reasons]  # type: ignore[attr-defined]
 
@@ -144,9 +147,8 @@ class Tracing:
             del item.teardown
             if others is not None:
                 item.teardown = others  # type: ignore[method-assign]
-            if self.client.is_hidden:
-                self._hidden_since = self._hidden_since or f" (since {item.nodeid})"
-            elif self.died and not item.session.shouldstop:
+            self._look_for_filter(item.nodeid)
+            if self.died and not self.client.is_hidden and not item.session.shouldstop:
                 item.session.shouldstop = f"pytest-seccomp: after {item.nodeid}: {self.died}"
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -159,6 +161,7 @@ class Tracing:
         self._room = make_room()
         self._begin_run(rerun)
         self._mark(self.base + labels.SETUP, ring=True)
+        self._look_for_filter(self._ended)
         try:
             return (yield)
         finally:
@@ -230,6 +233,11 @@ class Tracing:
         self._rerun += 1
         self._outcome = Outcome()
 
+    def _look_for_filter(self, nodeid: str) -> None:
+        """The test that may have installed a filter which hides from the recorder what it is told."""
+        if self.client.is_hidden and nodeid and not self._hidden_since:
+            self._hidden_since = f" (since {nodeid})"
+
     def take_up(self) -> None:
         """Have the recorder told of the test that runs, if it was not wanted at its beginning."""
         if self.client.is_paused:
@@ -246,6 +254,7 @@ class Tracing:
         for listen in self.at_end:
             listen()
         self.client.send("end", self.base, dumps(self._outcome.name))
+        self._ended = self._nodeid
 
     def _enter_shared(self) -> None:
         label = self.client.label

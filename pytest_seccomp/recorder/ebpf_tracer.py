@@ -10,7 +10,7 @@ import os
 import resource
 
 from pytest_seccomp.errors import BackendError
-from pytest_seccomp.linux import bpf
+from pytest_seccomp.linux import bpf, shared_words
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.bpf_registers import entry_layout
 from pytest_seccomp.recorder import ebpf_programs as programs
@@ -41,7 +41,7 @@ class Tracer:
         length = programs.SLOTS * programs.BANKS * programs.WORDS * 8
         self._memory = mmap.mmap(maps.words.descriptor, length, mmap.MAP_SHARED, mmap.PROT_READ)
         self.words = memoryview(self._memory).cast("Q")
-        self.current = bpf.words_of(maps.current.descriptor, 2 * programs.SLOTS)
+        self.current = shared_words.mapped(maps.current.descriptor, 2 * programs.SLOTS)
 
     @classmethod
     def load(cls) -> Tracer:

@@ -106,8 +106,8 @@ class Policies:
     """The policies of a run, and what they have denied under which label."""
 
     def __init__(self) -> None:
-        # The marker call, and those of which the supervisor itself has to know
-        self._always = frozenset({native().prctl | native().audit_arch << 32, *timers.setting_calls()})
+        # The call that rings, and those of which the supervisor itself has to know
+        self._always = frozenset({native().munmap | native().audit_arch << 32, *timers.setting_calls()})
         self._none = Ruling(self._always)
         self._policies: dict[int, Policy] = {}
         self._by_label: dict[int, Ruling] = {}

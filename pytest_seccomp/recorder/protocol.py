@@ -64,10 +64,10 @@ CLOSED = (
 """What both ends say where the code under test closes descriptors that it did not open."""
 
 HIDDEN = (
-    "a filter in the tests hides prctl(2), by which the recorder is told whose calls come: from then on calls cannot "
-    "be told apart by test"
+    "a filter in the tests hides munmap(2), by which the recorder is told of tests: from then on calls cannot be told "
+    "apart by test"
 )
-"""What pytest says where a marker call does not reach the recorder, which lives. The recorder does not know of it, and
+"""What pytest says where the call that rings does not reach the recorder, which lives. The recorder does not know of it, and
 hears nothing more until pytest ends."""
 
 

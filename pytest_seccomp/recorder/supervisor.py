@@ -66,15 +66,15 @@ if TYPE_CHECKING:
             """Let go, in a process that was forked from this one, of what only this one may hold."""
 
 
-RING = 1
-"""Operation of a marker: there are messages for the recorder on the control socket."""
-
-
 class Supervisor:
-    """Receives and answers the calls of the threads under one listener."""
+    """Receives and answers the calls of the threads under one listener.
 
-    def __init__(self, listener: int, cookie: int, target: int, host: Host) -> None:
+    `label` is a word in memory that is shared with whoever is traced: the label for which calls count.
+    """
+
+    def __init__(self, listener: int, label: memoryview, cookie: int, target: int, host: Host) -> None:
         self._listener = listener
+        self._label = label
         self._cookie = cookie
         self._target = target
         self._host = host
@@ -103,16 +103,17 @@ class Supervisor:
             _signal.signal(number, handler)
         os.close(self._listener)
 
-    def serve(self, label: int) -> None:
-        """Count and answer until no thread under the filter is left. Calls belong to `label` until the first marker."""
-        host, wakes, exchange, listener, cookie = (
-            self._host, self._wakes, self._exchange, self._listener, self._cookie
+    def serve(self) -> None:
+        """Count and answer until no thread under the filter is left."""
+        host, wakes, exchange, listener, cookie, current = (
+            self._host, self._wakes, self._exchange, self._listener, self._cookie, self._label
         )  # fmt: skip
         notification, words, timers = exchange.notification, exchange.words, self._timers
         answer, answer_words, answer_halves = exchange.answer, exchange.answer_words, exchange.answer_halves
         answer_halves[ANSWER_FLAGS] = CONTINUE
-        marker = native().prctl | native().audit_arch << 32
+        ring = native().munmap | native().audit_arch << 32
         ioctl, zero, size = fcntl.ioctl, bytes(NOTIFICATION_SIZE), NOTIFICATION_SIZE
+        label = current[0]
         counts, looked_at, allowed = host.counts(label), host.policies.of(label).calls, host.outside.allowed(label)
         while True:
             notification[:size] = zero
@@ -125,12 +126,16 @@ class Supervisor:
             else:
                 call = words[WORD_CALL]
                 answer_words[ANSWER_ID] = words[WORD_ID]
+                if current[0] != label:
+                    label = current[0]
+                    counts, looked_at = host.counts(label), host.policies.of(label).calls
+                    allowed = host.outside.allowed(label)
+                    if label == labels.HARNESS:
+                        timers.look()
                 if call in looked_at:
-                    if call == marker and words[WORD_ARGUMENTS + 4] == cookie:
-                        label = words[WORD_ARGUMENTS + 1]
-                        rings = words[WORD_ARGUMENTS + 2] == RING
+                    if call == ring and words[WORD_ARGUMENTS + 4] == cookie:
                         # Never 0, which a filter of the code under test may answer
-                        answer_words[ANSWER_VALUE] = 1 + (host.read_messages() if rings else 0)
+                        answer_words[ANSWER_VALUE] = 1 + host.read_messages()
                         answer_halves[ANSWER_FLAGS] = 0
                         try:
                             ioctl(listener, SEND, answer, True)
@@ -140,8 +145,6 @@ class Supervisor:
                         answer_halves[ANSWER_FLAGS] = CONTINUE
                         counts, looked_at = host.counts(label), host.policies.of(label).calls
                         allowed = host.outside.allowed(label)
-                        if label == labels.HARNESS:
-                            timers.look()
                         continue
                     if self._is_answered(label, counts):
                         if wakes:

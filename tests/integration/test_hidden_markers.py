@@ -1,6 +1,7 @@
-"""A test that comes under a filter which answers prctl(2): the recorder cannot be told any more whose calls come.
+"""A test that comes under a filter which answers munmap(2): the recorder cannot be told any more that there is news.
 
-It lives, and says so: nobody takes it for dead, or waits for it, whatever the filter answers.
+It lives, and says so: nobody takes it for dead, or waits for it, whatever the filter answers. A filter that answers
+prctl(2), as sandboxes do, hides nothing.
 """
 
 import pytest
@@ -25,7 +26,7 @@ SANDBOX = """
     {marker}
     def test_sandbox():
         answer, allow = seccomp.verdict(0x50000 | {answer}), seccomp.verdict(seccomp.RET_ALLOW)
-        number = seccomp.load(seccomp.OFFSET_NUMBER) + seccomp.unless_equal(native().prctl, 1)
+        number = seccomp.load(seccomp.OFFSET_NUMBER) + seccomp.unless_equal(native().{hidden}, 1)
         seccomp.install(number + answer + allow)
 
     def test_after():
@@ -40,8 +41,8 @@ SANDBOX = """
 POLICY = "@pytest.mark.seccomp(deny=['socket'])"
 
 
-def write(suite: Suite, answer: int, marker: str = "") -> Suite:
-    suite.write("test_sandbox.py", SANDBOX.format(answer=answer, marker=marker))
+def write(suite: Suite, answer: int, marker: str = "", hidden: str = "munmap") -> Suite:
+    suite.write("test_sandbox.py", SANDBOX.format(answer=answer, marker=marker, hidden=hidden))
     suite.write("test_zebra.py", "import pytest\n\n@pytest.mark.parametrize('n', range(300))\ndef test_many(n): pass")
     return suite
 
@@ -57,6 +58,14 @@ def test_the_tests_go_on_and_the_trace_says_what_it_lacks(suite: Suite, answer: 
     assert trace.run["reasons"] == [reason, "the recorder did not come to its end"]
     assert trace.outcomes == {"test_sandbox.py::test_before": "passed"}
     assert reason in finished.stdout
+
+
+def test_a_filter_that_answers_prctl_hides_nothing(suite: Suite) -> None:
+    with traced(write(suite, ANSWERS["EPERM"], hidden="prctl")) as run:
+        trace = run.trace(status=0)
+    assert trace.complete
+    assert len(trace.tests) == 304
+    assert trace.test("test_after").own == {"call": {"getppid": 2000}}
 
 
 def test_in_an_xdist_worker(suite: Suite) -> None:

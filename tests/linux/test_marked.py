@@ -26,8 +26,8 @@ def pair() -> Iterator[Pair]:
         yield ours, theirs
 
 
-def test_without_a_recorder_nobody_answers_a_marker(calls: MarkedCalls) -> None:
-    assert calls.mark(4, 0) is None
+def test_without_a_recorder_nobody_answers_a_ring(calls: MarkedCalls) -> None:
+    assert calls.ring() is None
 
 
 def test_what_is_sent_is_received(calls: MarkedCalls, pair: Pair) -> None:
@@ -125,6 +125,6 @@ def test_handing_over_leaves_signals_collection_and_descriptors_as_they_were(col
             print(mask == {signal.SIGUSR2}, gc.isenabled(), os.listdir("/proc/self/fd") == before, flush=True)
             os._exit(0)
         theirs.close()
-        let_everything_pass(notify.receive_listener(ours)[0], Exchange())
+        let_everything_pass(notify.receive_listener(ours)[0][0], Exchange())
     """
     assert output(program, str(collecting)) == f"True {collecting} True\n"

@@ -28,7 +28,7 @@ TRACED = """
             os.write(1, b"passed\\n")
         os._exit(0)
     theirs.close()
-    listener, _ = notify.receive_listener(ours)
+    (listener, _), _ = notify.receive_listener(ours)
     exchange = Exchange()
 """
 

@@ -37,7 +37,7 @@ def shown(decision: Decision | None) -> tuple[int, int] | None:
 
 def test_a_label_without_a_policy_has_nothing_looked_at_but_the_marker_and_timers() -> None:
     ruling = defined({"deny": ["socket"]}).of(CALL)
-    assert ruling.calls == {*timers.setting_calls(), native().audit_arch << 32 | native().prctl}
+    assert ruling.calls == {*timers.setting_calls(), native().audit_arch << 32 | native().munmap}
     assert ruling.decide(data(SOCKET)) is None
 
 

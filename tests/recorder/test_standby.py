@@ -85,7 +85,7 @@ def test_calls_pass_when_the_recorder_is_killed(received: bool) -> None:
             os.write(1, b"passed\\n")
             os._exit(0)
         theirs.close()
-        listener, _ = notify.receive_listener(ours)
+        (listener, _), _ = notify.receive_listener(ours)
         exchange = Exchange()
         standby.start(listener, exchange, target, ours.close)
         if sys.argv[1] == "True":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from pytest_seccomp.errors import BackendError, RecorderError
-from pytest_seccomp.linux import bpf
+from pytest_seccomp.linux import shared_words
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.process import run_as_soon_as_woken
 from pytest_seccomp.recorder import ebpf_check, labels, protocol
@@ -55,7 +55,7 @@ class Marks:
             match answer, calls.descriptors:
                 case ("attach", True, int(slot)), [descriptor]:
                     self._slot = slot
-                    self._current = bpf.words_of(descriptor, 2 * SLOTS)
+                    self._current = shared_words.mapped(descriptor, 2 * SLOTS)
                     self._words = [first_word(slot, bank) for bank in range(BANKS)]
                 case ("attach", True, _), _:
                     raise BackendError("no file descriptor is free for a moment", "raise the limit (ulimit -n)")

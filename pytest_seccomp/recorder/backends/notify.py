@@ -9,6 +9,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # `signal` costs the recorder 3 ms at its start
 import _socket
 import errno
+import mmap
 import os
 
 from pytest_seccomp.errors import BackendError
@@ -18,10 +19,11 @@ from pytest_seccomp.recorder.checked import Checked
 from pytest_seccomp.recorder.handover import Guard, handed_over
 from pytest_seccomp.recorder.outside import Outside
 from pytest_seccomp.recorder.policies import Policies
-from pytest_seccomp.recorder.supervisor import RING, Supervisor
+from pytest_seccomp.recorder.supervisor import Supervisor
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
+    import ctypes
     from collections.abc import Callable
 
     from pytest_seccomp.linux.marked import MarkedCalls
@@ -56,27 +58,35 @@ def selecting_filter(cookie: int, program: bytes) -> bytes:
 
 
 class Marks:
-    """pytest's marker calls: they return when the recorder has seen them."""
+    """pytest's markers. The label is a word in memory that pytest shares with the recorder, which looks at it whenever it
+    has received a call: no call is made for it."""
 
-    def __init__(self, calls: MarkedCalls) -> None:
-        self._mark = calls.mark
+    def __init__(self, calls: MarkedCalls, label: ctypes.Array[ctypes.c_uint64]) -> None:
+        self._ring = calls.ring
+        self._label = label
 
     def mark(self, label: int) -> bool:
-        """From here on calls count for this label. Returns whether there was a recorder to see it."""
-        return self._mark(label, 0) is not None
+        """From here on calls count for this label."""
+        self._label[0] = label
+        return True
 
     def ring(self, label: int) -> bool:
-        """The same, and the recorder has handled what was sent to it, when this returns."""
-        return self._mark(label, RING) is not None
+        """The same, and the recorder has handled what was sent to it, when this returns. Returns whether there was a
+        recorder to do so."""
+        if self._ring() is None:
+            return False
+        return self.mark(label)
 
-    ask = ring
+    def ask(self, _label: int) -> bool:
+        """The recorder has handled what was sent to it, when this returns. Returns as `ring` does."""
+        return self._ring() is not None
 
 
 def attach(calls: MarkedCalls, cookie: int, control: int, _send: object = None, program: bytes | None = None) -> Marks:
     """Put the calling thread, and all that it starts from now on, under the filter, and give the recorder at the other
     end of `control` the listener. With a `program`, only those calls are notified for which that filter says so. Raises
     BackendError with nothing changed, but for no_new_privs."""
-    from pytest_seccomp.linux import process, seccomp
+    from pytest_seccomp.linux import process, seccomp, shared_words
 
     flags = seccomp.FLAG_NEW_LISTENER
     # Without SPEC_ALLOW, kernels before 5.16 slow every filtered thread down by their defences against Spectre.
@@ -84,13 +94,23 @@ def attach(calls: MarkedCalls, cookie: int, control: int, _send: object = None, 
         if seccomp.flag_is_known(flag):
             flags |= flag
     try:
+        words = shared_words.create(1)
+    except OSError as error:
+        raise BackendError(
+            f"no memory to share with the recorder: memfd_create: {error.strerror}",
+            "allow the system call memfd_create in the profile of the container or sandbox around it",
+        ) from error
+    try:
+        label = shared_words.mapped(words, 1)
         if not process.has_capability(process.CAP_SYS_ADMIN):
             seccomp.set_no_new_privs()
         code = watching_filter(cookie) if program is None else selecting_filter(cookie, program)
-        calls.install_and_hand_over(code, flags, control)
+        calls.install_and_hand_over(code, flags, control, words)
     except OSError as error:
         raise explain(error) from error
-    return Marks(calls)
+    finally:
+        os.close(words)
+    return Marks(calls, label)
 
 
 def explain(error: OSError) -> BackendError:
@@ -114,16 +134,16 @@ def record(host: Recorder, _checked: Checked) -> None:
     """Serve until nobody is traced any more."""
     settings = host.settings
     guard = Guard(settings.target, settings.salvage)
-    listener = handed_over(host, receive_listener)
-    if listener is None:
+    traced = handed_over(host, receive_listener)
+    if traced is None:
         guard.release()
         host.look_after_target()
         return
     host.control.setblocking(False)
-    supervisor = Supervisor(listener, settings.cookie, settings.target, host)
+    supervisor = Supervisor(*traced, settings.cookie, settings.target, host)
     supervisor.start()
     guard.release()
-    supervisor.serve(labels.HARNESS)
+    supervisor.serve()
     supervisor.close()
     host.target_has_ended()
 
@@ -209,14 +229,14 @@ def self_check() -> Checked:
     check = _Check(pid, ours.close)
     ours.settimeout(_CHECK_SECONDS)
     try:
-        listener, message = receive_listener(ours)
+        traced, message = receive_listener(ours)
     except TimeoutError:
         os.kill(pid, _signal.SIGKILL)
-        listener, message = None, _NOT_HANDED_OVER
-    if listener is not None:
-        supervisor = Supervisor(listener, cookie, pid, check)
+        traced, message = None, _NOT_HANDED_OVER
+    if traced is not None:
+        supervisor = Supervisor(*traced, cookie, pid, check)
         supervisor.start()
-        supervisor.serve(0)
+        supervisor.serve()
         supervisor.close()
     ours.close()
     status = check.child_status()
@@ -242,14 +262,15 @@ def _make_known_calls(control: _socket.socket, cookie: int, parent: int) -> int:
     calls = MarkedCalls(cookie)
     call, number, nowhere = raw.function(), raw.Word(native().ioctl), raw.Word(2**32 - 1)
     try:
-        attach(calls, cookie, control.fileno())
+        marks = attach(calls, cookie, control.fileno())
     except BackendError as error:
         control.send(f"{error.reason}\n{error.remedy}".encode())
         return 0
-    calls.mark(_CHECK_LABEL, 0)
+    marks.mark(_CHECK_LABEL)
     for _ in range(_CHECK_CALLS):
         call(number, nowhere)
-    return 0 if calls.mark(0, RING) == 1 + _CHECK_ANSWER else 1
+    marks.mark(labels.HARNESS)
+    return 0 if calls.ring() == 1 + _CHECK_ANSWER else 1
 
 
 def new_cookie() -> int:
@@ -257,10 +278,13 @@ def new_cookie() -> int:
     return int.from_bytes(os.urandom(8), "little") >> 2
 
 
-def receive_listener(control: _socket.socket) -> tuple[int | None, str]:
-    """What `attach` at the other end has led to: the listener, or a message in its place; neither at the end of the
-    stream."""
-    data, ancillary, _, _ = control.recvmsg(4096, _socket.CMSG_SPACE(4))
+def receive_listener(control: _socket.socket) -> tuple[tuple[int, memoryview] | None, str]:
+    """What `attach` at the other end has led to: the listener and the word with the label for which calls count, or a
+    message in their place; neither at the end of the stream."""
+    data, ancillary, _, _ = control.recvmsg(4096, _socket.CMSG_SPACE(8))
     for _, _, descriptors in ancillary:
-        return int.from_bytes(descriptors[:4], "little"), ""
+        listener, words = memoryview(descriptors).cast("i")
+        memory = mmap.mmap(words, 8)
+        os.close(words)
+        return (listener, memoryview(memory).cast("Q")), ""
     return None, data.decode()
