@@ -12,7 +12,6 @@ import struct
 
 from pytest_seccomp.linux import raw
 from pytest_seccomp.linux.architecture import native
-from pytest_seccomp.linux.raw import Word
 
 HASH = 1
 ARRAY = 2

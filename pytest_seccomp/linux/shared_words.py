@@ -9,11 +9,13 @@ import mmap
 import os
 
 from pytest_seccomp.linux import raw
+from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.raw import Word
 
 SIZE = 8
 """Bytes of a word."""
 
+_NAME = ctypes.create_string_buffer(b"seccomp-words")
 _MFD_CLOEXEC, _MFD_NOEXEC_SEAL = 1, 8
 
 _mmap = raw.function("mmap")
@@ -24,17 +26,22 @@ def create(count: int) -> int:
     mapped them. Raises OSError."""
     try:
         # Where sysctl vm.memfd_noexec is 2, this has to be said (Linux 6.3)
-        descriptor = os.memfd_create("seccomp-words", _MFD_CLOEXEC | _MFD_NOEXEC_SEAL)
+        descriptor = _create(_MFD_CLOEXEC | _MFD_NOEXEC_SEAL)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-        descriptor = os.memfd_create("seccomp-words", _MFD_CLOEXEC)
+        descriptor = _create(_MFD_CLOEXEC)
     try:
         os.ftruncate(descriptor, count * SIZE)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _create(flags: int) -> int:
+    # A Python that was built for an old C library has no os.memfd_create
+    return raw.syscall("memfd_create", native().memfd_create, _NAME, flags)
 
 
 def mapped(descriptor: int, count: int) -> "ctypes.Array[ctypes.c_uint64]":

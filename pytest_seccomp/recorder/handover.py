@@ -48,8 +48,8 @@ class Guard:
 def handed_over(
     host: Recorder, receive: Callable[[_socket.socket], tuple[tuple[int, memoryview] | None, str]]
 ) -> tuple[int, memoryview] | None:
-    """Wait for the listener and what comes with it; None where pytest has none, or has ended. pytest may have stopped at
-    a system call in the middle of the hand-over, from which nobody can wake it: then it is ended, with a message."""
+    """Wait for the listener and what comes with it; None where pytest has none, or has ended. pytest may have stopped
+    at a system call in the middle of the hand-over, from which nobody can wake it: then it is ended, with a message."""
     poll = select.poll()
     poll.register(host.control, select.POLLIN)
     try:

@@ -67,8 +67,8 @@ HIDDEN = (
     "a filter in the tests hides munmap(2), by which the recorder is told of tests: from then on calls cannot be told "
     "apart by test"
 )
-"""What pytest says where the call that rings does not reach the recorder, which lives. The recorder does not know of it, and
-hears nothing more until pytest ends."""
+"""What pytest says where the call that rings does not reach the recorder, which lives. The recorder does not know of
+it, and hears nothing more until pytest ends."""
 
 
 class Settings:

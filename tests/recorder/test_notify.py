@@ -177,6 +177,10 @@ CHECK = """
 """
 
 
+NO_MEMORY = (
+    f"import sys; sys.path.append({denying.FOLDER!r}); import denying; "
+    f"denying.install(denying.ERRNO | {errno.EPERM}, {architecture.native().memfd_create})"
+)
 NO_SENDMSG = (
     f"notify._CHECK_SECONDS = 1; import sys; sys.path.append({denying.FOLDER!r}); import denying; "
     f"denying.install(denying.ERRNO | {errno.EPERM}, {architecture.native().sendmsg})"
@@ -204,13 +208,14 @@ def test_the_self_check_works_and_leaves_nothing() -> None:
             "notify.watching_filter = lambda cookie: seccomp.verdict(0x80000000)",
             "a child under the filter was killed by signal 31",
         ),
+        (NO_MEMORY, "no memory to share with the recorder: memfd_create: Operation not permitted"),
         # The child cannot hand its listener over, and waits at its next call
         (
             NO_SENDMSG,
             "a child under the filter has not handed its listener over within 10 s",
         ),
     ],
-    ids=["hidden", "refused", "killed", "stuck"],
+    ids=["hidden", "refused", "killed", "no memory", "stuck"],
 )
 def test_the_self_check_says_what_is_wrong_and_leaves_nothing(change: str, reason: str) -> None:
     assert output(CHECK.format(change=change)) == f"{reason}\nno child is left\n"

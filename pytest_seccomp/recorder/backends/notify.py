@@ -58,8 +58,8 @@ def selecting_filter(cookie: int, program: bytes) -> bytes:
 
 
 class Marks:
-    """pytest's markers. The label is a word in memory that pytest shares with the recorder, which looks at it whenever it
-    has received a call: no call is made for it."""
+    """pytest's markers. The label is a word in memory that pytest shares with the recorder, which looks at it whenever
+    it has received a call: no call is made for it."""
 
     def __init__(self, calls: MarkedCalls, label: ctypes.Array[ctypes.c_uint64]) -> None:
         self._ring = calls.ring
