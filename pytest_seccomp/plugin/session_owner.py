@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from os import umask as set_umask  # as it is before a test replaces it
 from pathlib import Path
 
@@ -60,7 +61,10 @@ class SessionOwner:
         finally:
             if self._is_the_owner():
                 # A test may have left another one, with which nobody could read the files, and open files a low limit
-                umask = None if self._umask is None else set_umask(self._umask)
+                umask = None
+                if self._umask is not None:
+                    with suppress(OSError):  # which only a filter around pytest brings about
+                        umask = set_umask(self._umask)
                 try:
                     with many_open_files():
                         self._end(session)

@@ -17,6 +17,7 @@ from pytest_seccomp.errors import BackendError, RecorderError, UnusableError
 from pytest_seccomp.linux import ptrace
 from pytest_seccomp.linux.marked import MarkedCalls
 from pytest_seccomp.recorder import backends, labels, protocol, starting
+from pytest_seccomp.recorder.refused import explained
 
 _CALLED = "the recorder"
 
@@ -82,8 +83,8 @@ class Client:
         selected = {} if program is None else {"program": program}
         try:
             self._marks = self._backend.attach(self._markers, self._cookie, self._descriptor, self.send, **selected)
-        except BackendError as error:
-            raise UnusableError([*self.failures, (self.backend, error)]) from error
+        except (BackendError, OSError) as error:
+            raise UnusableError([*self.failures, (self.backend, explained(error))]) from error
         os.register_at_fork(after_in_child=self._in_a_child)
         self.mark(labels.HARNESS, ring=True)
 

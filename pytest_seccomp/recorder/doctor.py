@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pytest_seccomp.errors import BackendError
 from pytest_seccomp.recorder import backends
+from pytest_seccomp.recorder.refused import explained
 
 _SECONDS = 20
 _REMEDY = "look for a sandbox around this process"
@@ -46,10 +47,9 @@ def _check(name: str) -> Diagnosis:
             try:
                 backend.self_check()
                 status = 0
-            except BackendError as error:
-                os.write(writing, f"{error.reason}\n{error.remedy}".encode())
-            except OSError as error:
-                os.write(writing, f"a call of the self-check is refused: {error.strerror}\n{_REMEDY}".encode())
+            except (BackendError, OSError) as error:
+                failure = explained(error)
+                os.write(writing, f"{failure.reason}\n{failure.remedy}".encode())
         finally:
             os._exit(status)
     os.close(writing)

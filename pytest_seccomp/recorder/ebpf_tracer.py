@@ -14,6 +14,7 @@ from pytest_seccomp.linux import bpf, shared_words
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.bpf_registers import entry_layout
 from pytest_seccomp.recorder import ebpf_programs as programs
+from pytest_seccomp.recorder.refused import call_of, explained
 
 # In this order: nobody is followed before it is seen who is forked, and who ends
 _TRACEPOINTS = ("sched_process_exit", "sched_process_fork", "sys_enter")
@@ -151,6 +152,8 @@ def _new_maps() -> programs.Maps:
 
 def explain(error: OSError, tracepoint: str = "") -> BackendError:
     """Why the programs cannot be loaded or attached, and what to do."""
+    if call_of(error) not in ("", "bpf"):
+        return explained(error)
     if isinstance(error, bpf.VerifierError):
         said = [line for line in error.log.splitlines() if not line.startswith("processed ")] or ["without a reason"]
         return BackendError(

@@ -18,6 +18,7 @@ from pytest_seccomp.linux.audit_log import AuditLog
 from pytest_seccomp.linux.audit_serials import Serials
 from pytest_seccomp.linux.process import status_field
 from pytest_seccomp.linux.seccomp_record import LINE_START, LOG, actions_logged, parse_line, serial_of
+from pytest_seccomp.recorder.refused import call_of, explained
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
@@ -312,6 +313,8 @@ def _print_limit() -> tuple[int, int] | None:
 
 
 def _explain_audit(error: OSError) -> BackendError:
+    if call_of(error) in ("socket", "bind") and error.errno == errno.EPERM:
+        return explained(error)  # the kernel asks for the capability later
     if error.errno in (errno.EPERM, errno.EACCES):
         return BackendError(
             "the kernel's audit messages are for those who have CAP_AUDIT_READ, which this process lacks",

@@ -13,6 +13,7 @@ from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.seccomp_record import LOG
 from pytest_seccomp.recorder.kernel_log import KMSG, open_log
 from pytest_seccomp.recorder.log_marks import REMEDY, RINGS, attach, first_number
+from pytest_seccomp.recorder.refused import explained
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
@@ -173,12 +174,13 @@ def _make_known_calls(told: int, cookie: int, parent: int, *, repeat: bool) -> N
         if kind == "attached":
             os.write(told, f"{_ATTACHED}{'' if members[0] is None else members[0]}".encode())
 
-    end_with(parent)
     call, number, nowhere = raw.function(), raw.Word(native().ioctl), raw.Word(2**32 - 1)
     try:
+        end_with(parent)
         marks = attach(MarkedCalls(cookie), cookie, told, tell)
-    except BackendError as error:
-        os.write(told, f"{error.reason}\n{error.remedy}".encode())
+    except (BackendError, OSError) as error:
+        refused = explained(error)
+        os.write(told, f"{refused.reason}\n{refused.remedy}".encode())
         return
     marks.ring(0)
     while repeat:

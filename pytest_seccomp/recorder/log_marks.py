@@ -12,6 +12,7 @@ import errno
 
 from pytest_seccomp.errors import BackendError
 from pytest_seccomp.linux.architecture import native
+from pytest_seccomp.recorder.refused import call_of, explained
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def attach(calls: MarkedCalls, cookie: int, control: int, send: Callable[..., No
 
 
 def _explain(error: OSError) -> BackendError:
+    if call_of(error) != "seccomp":
+        return explained(error)
     reason = f"seccomp(2) is refused here ({error.strerror})"
     if error.errno in (errno.EPERM, errno.EACCES):
         return BackendError(reason, "allow the system call seccomp in the profile of the container around it")

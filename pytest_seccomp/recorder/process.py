@@ -15,10 +15,11 @@ import select
 from pytest_seccomp.errors import BackendError
 from pytest_seccomp.linux.process import Watched
 from pytest_seccomp.recorder import protocol
-from pytest_seccomp.recorder.detached import CONTROL, detach, first_message
+from pytest_seccomp.recorder.detached import CONTROL, first_message, run
 from pytest_seccomp.recorder.ledger import Counts, Ledger
 from pytest_seccomp.recorder.outside import Outside
 from pytest_seccomp.recorder.policies import Policies
+from pytest_seccomp.recorder.refused import explained
 from pytest_seccomp.recorder.spool import Spool, Unwritten
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
@@ -30,7 +31,11 @@ _END_MS = 1000
 
 def main() -> None:
     """Detach from pytest, and record or keep watch."""
-    recorder = Recorder(detach())
+    run(_record)
+
+
+def _record(control: _socket.socket) -> None:
+    recorder = Recorder(control)
     recorder.run()
     recorder.wait_for_salvage()
 
@@ -65,8 +70,9 @@ class Recorder:
             backend = importlib.import_module(f"pytest_seccomp.recorder.backends.{name}")
             try:
                 checked = backend.self_check()
-            except BackendError as error:
-                self._failures.append((name, error.reason, error.remedy))
+            except (BackendError, OSError) as error:
+                failure = explained(error)
+                self._failures.append((name, failure.reason, failure.remedy))
             else:
                 break
         else:

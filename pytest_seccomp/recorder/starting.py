@@ -3,6 +3,7 @@
 `detached` is what the process does first.
 """
 
+import errno
 import fcntl
 import os
 import resource
@@ -14,6 +15,7 @@ from pathlib import Path
 from pytest_seccomp.errors import BackendError, RecorderError
 from pytest_seccomp.recorder import protocol
 from pytest_seccomp.recorder.detached import CONTROL
+from pytest_seccomp.recorder.refused import explained
 
 _PACKAGES = str(Path(__file__).resolve().parents[2])
 _START = "import sys; sys.path.append({packages!r}); from {module} import main; main()"
@@ -50,13 +52,13 @@ def start(module: str, settings: protocol.Message, called: str) -> socket.socket
             setsigmask=[],
             setsigdef=[signal.SIGCHLD],  # ignored from somebody's nohup or cron on, it would hide a child's end
         )
+        # The first process forks another and ends, so that pytest has no child that its tests would find
+        status = _wait_for(pid)
     except OSError as error:
         ours.close()
-        raise RecorderError(f"cannot start {called}: {sys.executable}: {error.strerror}") from error
+        raise _refused(called, error) from error
     finally:
         theirs.close()
-    # The first process forks another and ends, so that pytest has no child that its tests would find
-    status = _wait_for(pid)
     if status:
         ours.close()
         raise RecorderError(f"{called} did not start: {_how_it_ended(status)}")
@@ -72,13 +74,17 @@ def wait_until_ready(control: socket.socket, decoder: protocol.Decoder, called: 
             data = control.recv(65536)
         except TimeoutError:
             raise RecorderError(f"{called} was not ready within {_READY_SECONDS} s") from None
-        except OSError:
+        except ConnectionResetError:
             data = b""
+        except OSError as error:
+            raise _refused(called, error) from error
         if not data:
             raise RecorderError(f"{called} ended before it was ready: run again, or ask pytest-seccomp doctor")
         for answer in decoder.feed(data):
             if answer[0] == "unavailable":
                 raise BackendError(str(answer[1]), str(answer[2]))
+            if answer[0] == "refused":
+                raise RecorderError(f"cannot start {called}: {answer[1]}: {answer[2]}")
             control.settimeout(None)
             return answer
 
@@ -96,15 +102,18 @@ def connected(called: str) -> tuple[socket.socket, socket.socket]:
     RecorderError."""
     try:
         ours, theirs = socket.socketpair()
+        with ours, theirs:
+            # Messages and descriptors come by these calls. Refused later on, each would look like the end of a process
+            ours.sendmsg([b"1"])
+            theirs.recvmsg(1)
+            moved = moved_up(ours, called)
+            try:
+                return moved, moved_up(theirs, called)
+            except (OSError, RecorderError):
+                moved.close()
+                raise
     except OSError as error:
-        raise _no_descriptor(called) from error
-    with ours, theirs:
-        moved = moved_up(ours, called)
-        try:
-            return moved, moved_up(theirs, called)
-        except RecorderError:
-            moved.close()
-            raise
+        raise _refused(called, error) from error
 
 
 def moved_up(connection: socket.socket, called: str) -> socket.socket:
@@ -112,14 +121,21 @@ def moved_up(connection: socket.socket, called: str) -> socket.socket:
     limit = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], _HIGHEST_DESCRIPTOR + 1)
     for number in range(limit - 8, CONTROL, -64):
         try:
-            return socket.socket(fileno=fcntl.fcntl(connection.fileno(), fcntl.F_DUPFD_CLOEXEC, number))
+            descriptor = fcntl.fcntl(connection.fileno(), fcntl.F_DUPFD_CLOEXEC, number)
         except OSError:
             continue
+        return socket.socket(fileno=descriptor)
     raise _no_descriptor(called)
 
 
 def _no_descriptor(called: str) -> RecorderError:
     return RecorderError(f"no free file descriptor for the socket of {called}: raise the limit (ulimit -n)")
+
+
+def _refused(called: str, error: OSError) -> RecorderError:
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return _no_descriptor(called)
+    return RecorderError(f"cannot start {called}: {explained(error)}")
 
 
 def _how_it_ended(status: int) -> str:

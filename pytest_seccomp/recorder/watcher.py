@@ -16,7 +16,7 @@ from pytest_seccomp.linux.proc import in_initial_pid_namespace
 from pytest_seccomp.linux.process import Watched
 from pytest_seccomp.recorder import protocol, watching
 from pytest_seccomp.recorder.channel import Channel
-from pytest_seccomp.recorder.detached import detach, first_message
+from pytest_seccomp.recorder.detached import first_message, run
 from pytest_seccomp.recorder.scope import Scope
 from pytest_seccomp.recorder.spool import Spool
 from pytest_seccomp.recorder.tally import Tally
@@ -44,7 +44,7 @@ _BY_PID = (
 
 def main() -> None:
     """Detach from pytest, and watch."""
-    Watcher(detach()).run()
+    run(lambda control: Watcher(control).run())
 
 
 class Watcher:

@@ -11,12 +11,13 @@ import gc
 import os
 import select
 import signal
+import socket
 
 from pytest_seccomp.linux.messages import Messages
 from pytest_seccomp.linux.parent import adopt_orphans
 from pytest_seccomp.linux.process import Watched
 from pytest_seccomp.recorder import protocol
-from pytest_seccomp.recorder.detached import detach
+from pytest_seccomp.recorder.detached import run
 from pytest_seccomp.sandbox import paths
 from pytest_seccomp.sandbox.connection import Connection
 from pytest_seccomp.sandbox.ending import end_descendants
@@ -28,7 +29,11 @@ _AGAIN_MS = 5
 
 def main() -> None:
     """Detach from pytest and serve it."""
-    control = Connection(detach().detach())
+    run(_serve)
+
+
+def _serve(connected: socket.socket) -> None:
+    control = Connection(connected.fileno())
     first: list[protocol.Message] = []
     while not (first or control.closed):
         first = control.receive(wait=True)

@@ -143,6 +143,8 @@ class Sandboxes:
                                 close_descriptor(descriptor)
                         case ("refused", n, reason) if n == number:
                             raise SandboxError(str(reason))
+                        case ("refused", str(reason), str(remedy)):
+                            raise SandboxError(f"cannot start {_CALLED}: {reason}: {remedy}")
         except BlockingIOError as error:
             if self._host:
                 kill(self._host)  # stopped by whoever may: it would be left

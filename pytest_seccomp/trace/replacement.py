@@ -130,10 +130,10 @@ def _replace_both(destination: Destination, tests: Path, records: Path) -> None:
 
 
 def _keep(path: Path, kept: Path) -> None:
-    """A second name for a file, if there is one; a copy where the file system has no hard links."""
-    try:
-        os.link(path, kept)
-    except FileNotFoundError:
-        return
-    except OSError:
-        shutil.copy2(path, kept)
+    """A second name for a file, if there is one; a copy where there are no hard links: not in the file system, or not
+    for this process."""
+    with suppress(FileNotFoundError):
+        try:
+            os.link(path, kept)
+        except OSError:
+            shutil.copy2(path, kept)

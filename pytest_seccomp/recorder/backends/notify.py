@@ -19,6 +19,7 @@ from pytest_seccomp.recorder.checked import Checked
 from pytest_seccomp.recorder.handover import Guard, handed_over
 from pytest_seccomp.recorder.outside import Outside
 from pytest_seccomp.recorder.policies import Policies
+from pytest_seccomp.recorder.refused import call_of, explained
 from pytest_seccomp.recorder.supervisor import Supervisor
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
@@ -115,6 +116,8 @@ def attach(calls: MarkedCalls, cookie: int, control: int, _send: object = None, 
 
 def explain(error: OSError) -> BackendError:
     """Why the listener could not be installed, and what to do."""
+    if call_of(error) not in ("", "seccomp"):
+        return explained(error)
     if error.errno == errno.EBUSY:
         return BackendError(
             ANOTHER_LISTENER,
@@ -127,7 +130,7 @@ def explain(error: OSError) -> BackendError:
             f"seccomp(2) is refused here ({error.strerror})",
             "allow the system call seccomp in the profile of the container or sandbox around it",
         )
-    return BackendError(f"{error.filename or 'seccomp'}: {error.strerror}", REMEDY)
+    return BackendError(f"seccomp: {error.strerror}", REMEDY)
 
 
 def record(host: Recorder, _checked: Checked) -> None:
@@ -234,10 +237,14 @@ def self_check() -> Checked:
         os.kill(pid, _signal.SIGKILL)
         traced, message = None, _NOT_HANDED_OVER
     if traced is not None:
-        supervisor = Supervisor(*traced, cookie, pid, check)
-        supervisor.start()
-        supervisor.serve()
-        supervisor.close()
+        try:
+            supervisor = Supervisor(*traced, cookie, pid, check)
+            supervisor.start()
+            supervisor.serve()
+            supervisor.close()
+        except OSError:
+            os.kill(pid, _signal.SIGKILL)  # it would wait, while another backend is taken
+            raise
     ours.close()
     status = check.child_status()
     if message:
@@ -248,7 +255,7 @@ def self_check() -> Checked:
     if status or counted != {native().audit_arch << 32 | native().ioctl: _CHECK_CALLS}:
         raise BackendError(
             f"of {_CHECK_CALLS} calls of the self-check {sum(counted.values())} were recorded",
-            "look for another seccomp filter or a tracer around this process",
+            "look for a sandbox around this process that denies prctl(2), another seccomp filter or a tracer",
         )
     return Checked([])
 
@@ -258,13 +265,14 @@ def _make_known_calls(control: _socket.socket, cookie: int, parent: int) -> int:
     from pytest_seccomp.linux.marked import MarkedCalls
     from pytest_seccomp.linux.parent import end_with
 
-    end_with(parent)  # under a listener that nobody has any more it would wait for ever, and pytest with it
     calls = MarkedCalls(cookie)
     call, number, nowhere = raw.function(), raw.Word(native().ioctl), raw.Word(2**32 - 1)
     try:
+        end_with(parent)  # under a listener that nobody has any more it would wait for ever, and pytest with it
         marks = attach(calls, cookie, control.fileno())
-    except BackendError as error:
-        control.send(f"{error.reason}\n{error.remedy}".encode())
+    except (BackendError, OSError) as error:
+        refused = explained(error)
+        control.send(f"{refused.reason}\n{refused.remedy}".encode())
         return 0
     marks.mark(_CHECK_LABEL)
     for _ in range(_CHECK_CALLS):
