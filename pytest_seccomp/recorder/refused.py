@@ -13,11 +13,12 @@ def explained(error: BackendError | OSError) -> BackendError:
     """What was refused, and what to do; a BackendError says that itself."""
     if isinstance(error, BackendError):
         return error
-    name = call_of(error) or "a system call"
+    name = call_of(error)
+    call = f"{name}()" if name else "a system call"
     path = None if error.filename == name else error.filename
     if error.errno in (errno.EPERM, errno.ENOSYS) or (error.errno == errno.EACCES and path is None):
-        return BackendError(f"{name}() is refused here ({error.strerror})", _REMEDY)
-    return BackendError(f"{path or f'{name}()'}: {error.strerror}", "run again, or ask pytest-seccomp doctor")
+        return BackendError(f"{call} is refused here ({error.strerror})", _REMEDY)
+    return BackendError(f"{path or call}: {error.strerror}", "run again, or ask pytest-seccomp doctor")
 
 
 def call_of(error: OSError) -> str:

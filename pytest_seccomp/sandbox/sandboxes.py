@@ -126,7 +126,10 @@ class Sandboxes:
         control = self._control.fileno()
         descriptors: list[int] = []
         try:
-            self._messages.send(control, protocol.encode(("sandbox", number, int(self._patience * 1000))))
+            try:
+                self._messages.send(control, protocol.encode(("sandbox", number, int(self._patience * 1000))))
+            except ConnectionError:
+                pass  # it has ended, and may have said why
             while True:
                 data, came = self._messages.receive(control)
                 if not data:

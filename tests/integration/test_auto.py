@@ -2,11 +2,10 @@
 
 import errno
 import os
-import sys
 from collections.abc import Sequence
 
 import pytest
-from denying import FOLDER
+from denying import denied
 from logged import ERRNO
 from ordinary import as_ordinary_user
 from running import Run
@@ -16,19 +15,6 @@ from pytest_seccomp.linux.architecture import native
 
 AUTO = "--seccomp-backend=auto"
 KILL_PROCESS = 0x80000000
-
-UNDER_A_FILTER = (
-    "import os, sys; sys.path.append(sys.argv[1])\n"
-    "import denying\n"
-    "denying.install(int(sys.argv[2]), int(sys.argv[3]), 0)\n"
-    "os.execvp(sys.argv[4], sys.argv[4:])"
-)
-
-
-def denied(call: int, verdict: int) -> list[str]:
-    """The command that runs another under a filter which answers a call so."""
-    return [sys.executable, "-I", "-c", UNDER_A_FILTER, FOLDER, str(verdict), str(call)]
-
 
 @pytest.fixture
 def loop(suite: Suite) -> Suite:

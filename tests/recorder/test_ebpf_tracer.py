@@ -296,6 +296,7 @@ processed 13 insns (limit 1000000)"""
         (bpf.VerifierError(errno.EINVAL, ""), "(Invalid argument): without a reason", "Linux 5.5"),
         (OSError(errno.EPERM, "no"), "bpf(2) is refused here (Operation not permitted)", "CAP_BPF and CAP_PERFMON"),
         (OSError(errno.EACCES, "no"), "bpf(2) is refused here (Permission denied)", "CAP_BPF and CAP_PERFMON"),
+        (OSError(errno.EPERM, "no", "mmap"), "mmap() is refused here (no)", "the container or sandbox"),
         (OSError(errno.ENOENT, "no"), "this kernel has no tracepoint sys_enter", "CONFIG_FTRACE_SYSCALLS"),
         (OSError(errno.ENOSYS, "no"), "bpf(2) does not work here (Function not implemented)", "CONFIG_BPF_SYSCALL"),
     ],

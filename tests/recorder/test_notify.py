@@ -135,11 +135,11 @@ def test_cookies_are_random_and_fit_into_62_bits() -> None:
         (errno.EINVAL, "no seccomp user notification here (Invalid argument)", "needs Linux 5.5 or newer"),
         (errno.EPERM, "seccomp(2) is refused here (Operation not permitted)", "allow the system call seccomp"),
         (errno.EACCES, "seccomp(2) is refused here (Permission denied)", "allow the system call seccomp"),
-        (errno.ENOMEM, f"sendmsg: {os.strerror(errno.ENOMEM)}", "needs Linux 5.5 or newer"),
+        (errno.ENOMEM, f"seccomp: {os.strerror(errno.ENOMEM)}", "needs Linux 5.5 or newer"),
     ],
 )
 def test_why_there_is_no_listener(code: int, reason: str, remedy: str) -> None:
-    error = notify.explain(OSError(code, os.strerror(code), "sendmsg"))
+    error = notify.explain(OSError(code, os.strerror(code), "seccomp"))
     assert reason in error.reason
     assert remedy in error.remedy
     assert "\n" not in str(error)
@@ -208,7 +208,7 @@ def test_the_self_check_works_and_leaves_nothing() -> None:
             "notify.watching_filter = lambda cookie: seccomp.verdict(0x80000000)",
             "a child under the filter was killed by signal 31",
         ),
-        (NO_MEMORY, "no memory to share with the recorder: memfd_create: Operation not permitted"),
+        (NO_MEMORY, "memfd_create() is refused here (Operation not permitted)"),
         # The child cannot hand its listener over, and waits at its next call
         (
             NO_SENDMSG,

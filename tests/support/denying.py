@@ -7,6 +7,7 @@ import ctypes
 import os
 import resource
 import struct
+import sys
 from pathlib import Path
 
 from logged import ERRNO, FLAG_LOG, SECCOMP, new_number
@@ -25,6 +26,19 @@ def install(verdict: int, number: int, flags: int = FLAG_LOG) -> None:
     words = ctypes.c_ulong(SECCOMP[os.uname().machine]), one, ctypes.c_ulong(flags)
     if _libc.prctl(38, one, zero, zero, zero) or _libc.syscall(*words, program):
         raise OSError(ctypes.get_errno(), "no filter")
+
+
+_UNDER_A_FILTER = (
+    "import os, sys; sys.path.append(sys.argv[1])\n"
+    "import denying\n"
+    "denying.install(int(sys.argv[2]), int(sys.argv[3]), 0)\n"
+    "os.execvp(sys.argv[4], sys.argv[4:])"
+)
+
+
+def denied(number: int, verdict: int) -> list[str]:
+    """The command that runs another under a filter which answers a call so."""
+    return [sys.executable, "-I", "-c", _UNDER_A_FILTER, FOLDER, str(verdict), str(number)]
 
 
 def call(number: int, times: int = 1) -> None:

@@ -104,11 +104,16 @@ def test_where_the_second_file_cannot_be_replaced_the_first_is_as_it_was(
     assert contents(tmp_path) == ({"out.tests.ndjson": "old tests"} if tests_were_there else {})
 
 
+@pytest.mark.parametrize("were_there", [True, False])
 def test_without_hard_links_both_files_are_replaced_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, were_there: bool
 ) -> None:
     monkeypatch.setattr(os, "link", no_links)
-    replace(destination(tmp_path))
+    place = destination(tmp_path)
+    if not were_there:
+        place.path.unlink()
+        place.tests.unlink()
+    replace(place)
     assert contents(tmp_path) == NEW
 
 

@@ -97,10 +97,7 @@ def attach(calls: MarkedCalls, cookie: int, control: int, _send: object = None, 
     try:
         words = shared_words.create(1)
     except OSError as error:
-        raise BackendError(
-            f"no memory to share with the recorder: memfd_create: {error.strerror}",
-            "allow the system call memfd_create in the profile of the container or sandbox around it",
-        ) from error
+        raise explain(error) from error
     try:
         label = shared_words.mapped(words, 1)
         if not process.has_capability(process.CAP_SYS_ADMIN):
@@ -255,7 +252,7 @@ def self_check() -> Checked:
     if status or counted != {native().audit_arch << 32 | native().ioctl: _CHECK_CALLS}:
         raise BackendError(
             f"of {_CHECK_CALLS} calls of the self-check {sum(counted.values())} were recorded",
-            "look for a sandbox around this process that denies prctl(2), another seccomp filter or a tracer",
+            "look for another seccomp filter or a tracer around this process",
         )
     return Checked([])
 
