@@ -56,7 +56,7 @@ def test_what_is_refused_is_named(loop: Suite, call: str, backend: str, reason: 
 
 
 @pytest.mark.needs("listener")
-@pytest.mark.parametrize("call", ["umask", "link", "pidfd_open", "ptrace", "vfork", "setpriority"])
+@pytest.mark.parametrize("call", ["umask", "link", "pidfd_open", "ptrace"])
 def test_what_it_can_do_without(loop: Suite, call: str) -> None:
     with Run(loop, "--seccomp-trace=out.ndjson", "--seccomp-backend=notify", before=without(call)) as run:
         finished = run.finish(0)
