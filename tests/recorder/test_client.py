@@ -280,9 +280,8 @@ def test_a_spool_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path) 
     [
         ("", "cannot start the recorder: this Python does not know its own executable (sys.executable)"),
         (
-            "/none/python",
-            "cannot start the recorder: /none/python: No such file or directory: "
-            "run again, or ask pytest-seccomp doctor",
+            "/none/py",
+            "cannot start the recorder: /none/py: No such file or directory: run again, or ask pytest-seccomp doctor",
         ),
         ("/bin/false", "the recorder did not start: /bin/false -I -S ended with status 1"),
         (
