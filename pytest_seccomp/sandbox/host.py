@@ -7,11 +7,11 @@ when its supervisors have ended.
 Run by `python -I -S` with the control socket as descriptor 3.
 """
 
+import _socket
 import gc
 import os
 import select
 import signal
-import socket
 
 from pytest_seccomp.linux.messages import Messages
 from pytest_seccomp.linux.parent import adopt_orphans
@@ -32,7 +32,7 @@ def main() -> None:
     run(_serve)
 
 
-def _serve(connected: socket.socket) -> None:
+def _serve(connected: _socket.socket) -> None:
     control = Connection(connected.fileno())
     first: list[protocol.Message] = []
     while not (first or control.closed):

@@ -16,6 +16,7 @@ from pytest_seccomp.linux.architecture import native
 AUTO = "--seccomp-backend=auto"
 KILL_PROCESS = 0x80000000
 
+
 @pytest.fixture
 def loop(suite: Suite) -> Suite:
     """A test that makes 100 calls."""

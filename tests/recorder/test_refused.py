@@ -34,7 +34,7 @@ def throw(error: OSError) -> None:
     [
         (lambda: os.close(-1), "close"),
         (lambda: socket.socket(fileno=1023), "socket"),
-        (lambda: "ä" and os.fsync(2**20), "fsync"),
+        (lambda: ("ä", os.dup(2**20)), "dup"),
         (lambda: raw.syscall("prctl", -1), "prctl"),
         (lambda: tempfile.mkdtemp(dir="/none/of/these"), "mkdir"),
     ],
