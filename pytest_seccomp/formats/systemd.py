@@ -2,8 +2,8 @@
 
 Groups stand for their calls where all of them are allowed that the architectures of the profile have, but for those of
 @default, which systemd permits in any case. A group may be smaller in an older systemd than in our table, so calls of
-Linux 5.1 and later are listed by their names, too. Each setting begins with an empty line, which takes back what the
-unit says itself. Source: systemd.exec(5).
+Linux 5.1 and later, and those that came to their group since systemd 247, are listed by their names, too. Each setting
+begins with an empty line, which takes back what the unit says itself. Source: systemd.exec(5).
 """
 
 import textwrap
@@ -22,6 +22,12 @@ _NOT_OF_SYSTEMD = frozenset({"@known", "@internet", "@sandbox"})
 """@sandbox is one of later versions only."""
 _FIRST_OF_LINUX_5_1 = 403
 """From here on numbers are the same on all architectures, and new ones are given out in order of time."""
+_LATE_IN_THEIR_GROUP = frozenset({
+    "arch_prctl", "arm_fadvise64_64", "arm_sync_file_range", "getrandom", "mprotect", "riscv_flush_icache",
+    "riscv_hwprobe", "sched_getaffinity", "seccomp",
+})  # fmt: skip
+"""Calls of earlier Linux that systemd 247 has elsewhere, or in no group: src/shared/seccomp-util.c of 247 and 262, of
+which none knows the name arm_sync_file_range."""
 _ARCHITECTURES = {
     "x86_64": "x86-64", "x32": "x32", "i386": "x86", "aarch64": "arm64", "arm": "arm", "riscv64": "riscv64",
     "loongarch64": "loongarch64", "s390x": "s390x", "s390": "s390", "ppc64le": "ppc64-le", "ppc64": "ppc64",
@@ -72,6 +78,8 @@ def folded(names: Collection[str], architectures: Collection[str]) -> list[str]:
 
 
 def _is_late(name: str, architectures: Collection[str]) -> bool:
+    if name in _LATE_IN_THEIR_GROUP:
+        return True
     numbers = (number for arch in architectures for number in syscalls.numbers_of(name, syscalls.audit_arch_of(arch)))
     return any(number & ~X32_BIT >= _FIRST_OF_LINUX_5_1 for number in numbers)
 

@@ -1,20 +1,20 @@
 """The format of systemd: as its tools read it, and as its manager enforces it."""
 
 import platform
-import re
 import subprocess
 from pathlib import Path
 
 import pytest
 from profiled import DENIED, INSIDE, OUTSIDE, profile, trace_of_program
+from systemd_groups import NEWEST, Members, must_be_none, of_this_machine, of_version, ours
 from units import run_unit, write_unit
 
 from pytest_seccomp.cli import main
 from pytest_seccomp.formats.systemd import FORMAT, folded
 from pytest_seccomp.linux.architecture import native
-from pytest_seccomp.linux.syscalls import all_names
+from pytest_seccomp.linux.syscalls import all_names, audit_arch_of
 from pytest_seccomp.profile.actions import Action
-from pytest_seccomp.profile.groups import groups
+from pytest_seccomp.profile.groups import KNOWN, groups
 
 NO_FILTER_SEES = {"uprobe", "uretprobe"}
 """Newer than this machine's systemd, perhaps, and not listed for that: the kernel asks no filter about them."""
@@ -53,38 +53,35 @@ def test_systemd_verifies_it(tmp_path: Path) -> None:
     assert "opennat" in told()
 
 
-def own_groups() -> dict[str, set[str]]:
-    """The groups of this machine's systemd, each with all calls in it."""
-    command = ["systemd-analyze", "syscall-filter"]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found: dict[str, set[str]] = {}
-    for line in re.sub("\x1b[^m]*m", "", text).splitlines():
-        if line.startswith("@"):
-            name = line.strip()
-            found[name] = set()
-        elif line.startswith("    ") and not line.strip().startswith("#") and name in found:
-            found[name].add(line.strip())
+WHOLE = [name for name in groups() if name not in (KNOWN, "@internet", "@sandbox")]
 
-    def members(name: str) -> set[str]:
-        return set().union(*(members(one) if one.startswith("@") else {one} for one in found[name]))
 
-    return {name: members(name) for name in found}
+def misunderstood(whole: str, theirs: Members, arch: str) -> list[str]:
+    """Make a unit of all calls of a group; return what a systemd with such groups allows too little, or too much.
+
+    Not too much is what is in @default, which is allowed in any case."""
+    here = all_names(audit_arch_of(arch))
+    names = ours()[whole] & here | {"ptrace", "setns"}
+    listed = folded(names, [arch])
+    if len(names) > 3:
+        assert whole in listed
+    allowed = frozenset().union(*(theirs[one] if one.startswith("@") else {one} for one in listed)) & here
+    too_little = names - allowed - theirs["@default"] - NO_FILTER_SEES
+    too_much = allowed - names - theirs["@default"] - ours()["@default"]
+    return sorted([*(f"without {name}" for name in too_little), *(f"with {name}" for name in too_much)])
 
 
 @pytest.mark.needs("systemd")
-@pytest.mark.parametrize("whole", [name for name in groups() if name not in ("@known", "@internet", "@sandbox")])
+@pytest.mark.parametrize("whole", WHOLE)
 def test_groups_stand_for_their_calls_and_for_no_other(whole: str) -> None:
-    """In this machine's systemd, which may be older than our table: what it has more in a group than that, and what
-    is in @default, is allowed in any case."""
-    ours, theirs = groups(), own_groups()
-    here = all_names(native().audit_arch)
-    names = {member.name for member in ours[whole].members()} & here | {"ptrace", "setns"}
-    listed = folded(names, [native().name])
-    if len(names) > 3:
-        assert whole in listed
-    allowed = set().union(*(theirs[one] if one.startswith("@") else {one} for one in listed)) & here
-    assert names <= allowed | NO_FILTER_SEES
-    assert allowed - names - theirs["@default"] == set()
+    must_be_none(misunderstood(whole, of_this_machine(), native().name))
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "i386", "aarch64", "arm", "riscv64"])
+@pytest.mark.parametrize("version", [247, 249, 252, 256, 258, NEWEST])
+def test_and_so_they_do_in_older_versions_and_the_newest(version: int, arch: str) -> None:
+    theirs = of_version(version)
+    assert {whole: found for whole in WHOLE if (found := misunderstood(whole, theirs, arch))} == {}
 
 
 def test_lines() -> None:
