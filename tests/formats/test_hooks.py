@@ -33,6 +33,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
     return install
 
 
+@pytest.mark.needs("package-building")
 def test_the_example_is_a_package_that_adds_a_format(tmp_path: Path) -> None:
     """Installed as users do it, into a folder of its own."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]

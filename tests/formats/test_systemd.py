@@ -28,7 +28,7 @@ def generated(unit: Path) -> Path:
     return drop_in
 
 
-@pytest.mark.needs("listener", "systemd", "root", "cgroup")
+@pytest.mark.needs("listener", "systemd", "root", "cgroup", "mount")
 def test_a_manager_enforces_it(tmp_path: Path) -> None:
     inside, outside = write_unit(tmp_path / "inside", INSIDE), write_unit(tmp_path / "outside", OUTSIDE)
     generated(inside), generated(outside)

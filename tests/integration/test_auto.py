@@ -58,7 +58,11 @@ def test_it_is_ebpf_where_that_works(loop: Suite, options: tuple[str, ...]) -> N
             ["setpriv", "--bounding-set=-bpf,-perfmon,-sys_admin"],
             "bpf(2) is refused here (Operation not permitted)",
         ),
-        (["unshare", "--user", "--map-root-user"], "bpf(2) is refused here (Operation not permitted)"),
+        pytest.param(
+            ["unshare", "--user", "--map-root-user"],
+            "bpf(2) is refused here (Operation not permitted)",
+            marks=pytest.mark.needs("user-namespace"),
+        ),
         (denied(native().bpf, ERRNO | errno.EACCES), "bpf(2) is refused here (Permission denied)"),
         (denied(native().bpf, ERRNO | errno.ENOSYS), "bpf(2) does not work here (Function not implemented)"),
         (denied(native().bpf, KILL_PROCESS), "whoever calls bpf(2) is killed here, by signal 31"),
@@ -87,7 +91,7 @@ def test_it_is_notify_for_an_ordinary_user(loop: Suite, options: tuple[str, ...]
     assert others == ["seccomp: backend ebpf does not work here: bpf(2) is refused here (Operation not permitted)"]
 
 
-@pytest.mark.needs("bpf")
+@pytest.mark.needs("bpf", "user-namespace")
 def test_all_are_named_where_none_works(loop: Suite) -> None:
     """Each with its reason and remedy, in one line."""
     before = ["unshare", "--user", "--map-root-user", *denied(native().seccomp, ERRNO | errno.EPERM)]

@@ -165,6 +165,8 @@ def test_by_ctrl_c(waiting: Suite, options: tuple[str, ...]) -> None:
     with traced(waiting, *options, plugins=["xdist"]) as run:
         run.wait_for("waiting")
         run.wait_for("test_before.ended")
+        if options:  # in the worker that waits for nothing
+            run.wait_for("test_after.ended")
         run.interrupt()
         finished = run.finish(pytest.ExitCode.INTERRUPTED)
         assert "written: " in finished.stdout

@@ -82,6 +82,7 @@ def test_a_second_session_takes_a_capability() -> None:
 
 
 @pytest.mark.needs("audit")
+@pytest.mark.needs("user-namespace")
 def test_a_user_who_has_no_number_in_the_namespace() -> None:
     """As far as that can be made here: os.getuid() is replaced. The login user id is that of the namespace's root."""
     program = (

@@ -15,8 +15,8 @@ IN_NO_GROUP = {
 }  # fmt: skip
 # Of architectures that the table of numbers does not have, such as PowerPC and S/390
 FOREIGN = {
-    "fstatat", "llseek", "newfstat", "rtas", "s390_pci_mmio_read", "s390_pci_mmio_write", "s390_runtime_instr", "subpage_prot",
-    "swapcontext", "switch_endian", "sync_file_range2", "sys_debug_setcontext",
+    "fstatat", "llseek", "newfstat", "rtas", "s390_pci_mmio_read", "s390_pci_mmio_write", "s390_runtime_instr",
+    "subpage_prot", "swapcontext", "switch_endian", "sync_file_range2", "sys_debug_setcontext",
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ skipped tests.
 
 import ctypes
 import functools
+import importlib.util
 import os
 import platform
 import shutil
@@ -111,6 +112,15 @@ def _programs() -> str | None:
 
 def _mount() -> str | None:
     return _command("unshare", "--mount", "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/mnt")
+
+
+def _package_building() -> str | None:
+    lacking = [name for name in ("hatchling", "pip") if importlib.util.find_spec(name) is None]
+    return f"no {' and no '.join(lacking)} in this Python" if lacking else None
+
+
+def _user_namespace() -> str | None:
+    return _command("unshare", "--user", "--map-root-user", "true")
 
 
 def _sysfs() -> str | None:
@@ -259,6 +269,8 @@ MECHANISMS = {
             remedy="install python3, bash, curl, git, sqlite3, runc, containernetworking-plugins, ripgrep, memcached",
         ),
         Mechanism("mount", _mount, remedy="needs CAP_SYS_ADMIN, util-linux and mount", root_only=True),
+        Mechanism("package-building", _package_building, remedy="install them"),
+        Mechanism("user-namespace", _user_namespace, remedy="needs util-linux, and is not there in a chroot"),
         Mechanism("sysfs", _sysfs, remedy="mount -t sysfs sysfs /sys"),
         Mechanism("i386", _i386, remedy="needs a kernel with 32-bit emulation"),
         Mechanism("chromium", _chromium, remedy="install chromium"),
