@@ -14,6 +14,7 @@ from pytest_seccomp.linux.raw import Word
 
 SIZE = 8
 """Bytes of a word."""
+Words = ctypes.Array[ctypes.c_uint64]
 
 _NAME = ctypes.create_string_buffer(b"seccomp-words")
 _MFD_CLOEXEC, _MFD_NOEXEC_SEAL = 1, 8
@@ -44,7 +45,7 @@ def _create(flags: int) -> int:
     return raw.syscall("memfd_create", native().memfd_create, _NAME, flags)
 
 
-def mapped(descriptor: int, count: int) -> "ctypes.Array[ctypes.c_uint64]":
+def mapped(descriptor: int, count: int) -> Words:
     """The first of them in this process's memory, to be read and set by it and whom it forks, until they end. It takes
     no descriptor, as mmap.mmap does. Raises OSError."""
     length, access = Word(count * SIZE), Word(mmap.PROT_READ | mmap.PROT_WRITE)

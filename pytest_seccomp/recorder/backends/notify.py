@@ -24,10 +24,10 @@ from pytest_seccomp.recorder.supervisor import Supervisor
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
-    import ctypes
     from collections.abc import Callable
 
     from pytest_seccomp.linux.marked import MarkedCalls
+    from pytest_seccomp.linux.shared_words import Words
     from pytest_seccomp.recorder.ledger import Counts
     from pytest_seccomp.recorder.process import Recorder
 
@@ -62,7 +62,7 @@ class Marks:
     """pytest's markers. The label is a word in memory that pytest shares with the recorder, which looks at it whenever
     it has received a call: no call is made for it."""
 
-    def __init__(self, calls: MarkedCalls, label: ctypes.Array[ctypes.c_uint64]) -> None:
+    def __init__(self, calls: MarkedCalls, label: Words) -> None:
         self._ring = calls.ring
         self._label = label
 
