@@ -1,16 +1,19 @@
 """The deny log, PATH of `--seccomp-deny-log`: one line for each denial.
 
-A log from which denials may be missing says so in its first line, `{"complete": false, "reasons": [...]}`.
+A log from which denials may be missing says so in its first line, `{"complete": false, "reasons": [...]}`. The first
+line, whatever it is, says how many follow.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from json import dumps
+from itertools import chain
+from json import dumps, loads
 from pathlib import Path
 from typing import Any
 
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace.denials import Denial, Spooled
+from pytest_seccomp.trace.length import lines_in, with_lines
 from pytest_seccomp.trace.lock import locked
 from pytest_seccomp.trace.members import BOOL, take, texts
 from pytest_seccomp.trace.place import Identity, Place, check_writable, lock_of
@@ -74,21 +77,29 @@ class DenyLog:
     def write(self, found: Spooled) -> bool:
         """Replace the file by what was found. Returns whether it was one that was not there when the place was checked:
         another run's. Raises TraceError where it cannot be written; what was there is then unchanged."""
+        incomplete = [] if found.complete else [Incomplete(tuple(found.reasons)).format()]
+        following = len(incomplete) + len(found.denials) - 1
         with locked(self.lock), replacing_one(self.path) as file:
             before = Identity.of(self.path)
-            if not found.complete:
-                file.write(Incomplete(tuple(found.reasons)).format().encode("ascii"))
-            for denial in found.denials:
-                file.write(denial.format().encode("ascii"))
+            for number, line in enumerate(chain(incomplete, (denial.format() for denial in found.denials))):
+                file.write((line if number else with_lines(loads(line), following)).encode("ascii"))
         return before is not None and before != self.seen
 
 
 def read(path: Path) -> Iterator[Denial | Incomplete]:
-    """The lines of a deny log. Raises TraceError, with file and line, for a file that cannot be read or is none."""
-    for _, item in parsed_lines(path, _parse):
+    """The lines of a deny log. Raises TraceError, with file and line, for a file that cannot be read or is none, and at
+    its end for one that has fewer lines than it says."""
+    lines = whole = 0
+    for _, (item, following) in parsed_lines(path, _parse):
+        lines += 1
+        whole = max(whole, lines + following)  # also of logs that were put together
         yield item
+    if lines < whole:
+        raise TraceError(f"{path} is not whole, it has {lines} lines of {whole}: record it anew or leave it out")
 
 
-def _parse(text: str) -> Denial | Incomplete:
+def _parse(text: str) -> tuple[Denial | Incomplete, int]:
+    """A line, and how many follow it at least."""
     members = parse_object(text)
-    return Incomplete.from_object(members) if "complete" in members else Denial.from_object(members)
+    item = Incomplete.from_object(members) if "complete" in members else Denial.from_object(members)
+    return item, lines_in(members) or 0

@@ -1,4 +1,5 @@
-"""The length of a tests file: its first line says how many others there are, so that it shows when some are missing.
+"""The length of a tests file, or of a deny log: its first line says how many others there are, so that it shows when
+some are missing.
 
 The line comes first and the number is known last. So there is room in it for any number, and it is written anew.
 """

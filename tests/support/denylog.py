@@ -46,6 +46,8 @@ class DenyLog:
         assert text.endswith("\n") or not text, f"{path}: torn last line"
         lines = [json.loads(line) for line in text.splitlines()]
         reasons = None
+        if lines:
+            assert lines[0].pop("lines") == len(lines) - 1
         if lines and "complete" in lines[0]:
             first = lines.pop(0)
             assert first["complete"] is False

@@ -22,7 +22,9 @@ def left_in(folder: Path) -> list[str]:
 def test_a_line_for_each_denial(tmp_path: Path) -> None:
     path = tmp_path / "a/b/denied.ndjson"
     assert DenyLog.check(path).write(Spooled([denial(), denial(pid=1)])) is False
-    assert path.read_text() == denial().format() + denial(pid=1).format()
+    first, second = map(json.loads, path.read_text().splitlines())
+    assert first == {**denial().members, "lines": 1}
+    assert second == denial(pid=1).members
     assert list(read(path)) == [denial(), denial(pid=1)]
     assert left_in(path.parent) == ["denied.ndjson"]
 
@@ -36,9 +38,33 @@ def test_where_denials_may_be_missing_its_first_line_says_so(tmp_path: Path) -> 
     path = tmp_path / "denied.ndjson"
     DenyLog.check(path).write(Spooled([denial()], ["lost 5"]))
     first, second = path.read_text().splitlines()
-    assert json.loads(first) == {"complete": False, "reasons": ["lost 5"]}
+    assert json.loads(first) == {"complete": False, "reasons": ["lost 5"], "lines": 1}
     assert second + "\n" == denial().format()
     assert next(read(path)) == Incomplete(("lost 5",))
+
+
+@pytest.mark.parametrize("reasons", [[], ["lost 5"]])
+def test_one_that_was_cut_between_two_lines_is_refused(tmp_path: Path, reasons: list[str]) -> None:
+    path = tmp_path / "denied.ndjson"
+    DenyLog.check(path).write(Spooled([denial(), denial(pid=1), denial(pid=2)], reasons))
+    whole = path.read_text()
+    lines = whole.splitlines(keepends=True)
+    for kept in range(1, len(lines)):
+        path.write_text("".join(lines[:kept]))
+        with pytest.raises(TraceError, match=f"denied.ndjson is not whole, it has {kept} lines of {len(lines)}: "):
+            list(read(path))
+        DenyLog.check(path)  # it may be replaced
+    path.write_text(whole + whole)
+    assert len(list(read(path))) == 2 * len(lines)
+    path.write_text(whole + lines[0])
+    with pytest.raises(TraceError, match="is not whole"):
+        list(read(path))
+
+
+def test_one_of_an_older_version_does_not_say_how_long_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "denied.ndjson"
+    path.write_text(denial().format() + denial(pid=1).format())
+    assert list(read(path)) == [denial(), denial(pid=1)]
 
 
 def test_it_replaces_an_earlier_one(tmp_path: Path) -> None:
@@ -65,7 +91,7 @@ def test_a_link_is_followed_and_the_working_directory_does_not_matter(
     monkeypatch.chdir("/")
     log.write(Spooled([denial()]))
     assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "real").read_text() == denial().format()
+    assert list(read(tmp_path / "real")) == [denial()]
 
 
 @pytest.mark.parametrize("content", ["", denial().format(), Incomplete(("lost 5",)).format() + denial().format()])
