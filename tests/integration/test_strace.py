@@ -38,7 +38,8 @@ def numbers(line: Line, phase: str | None = None) -> Counter[int]:
 
 
 def test_a_whole_run(suite: Suite) -> None:
-    """Every phase of every test, and the collection, in a run that strace watches: it sees markers and calls alike."""
+    """Every phase of every test, and the collection, in a run that strace watches."""
+    suite.write("markers.py", strace.MARKERS)
     programs = "\n".join(
         f"    def test_program_{index}():\n        subprocess.run({command!r}, stdout=subprocess.DEVNULL)\n"
         for index, command in enumerate(PROGRAMS.values())
@@ -82,7 +83,8 @@ def test_a_whole_run(suite: Suite) -> None:
     """,
     )
     log = suite.folder.parent / "log"
-    trace = suite.trace("-p", "no:cacheprovider", before=["strace", *strace.OPTIONS, str(log)])
+    command = ["strace", *strace.OPTIONS, str(log)]
+    trace = suite.trace("-p", "no:cacheprovider", plugins=["markers"], before=command)
     calls = strace.read(log)
     seen, restarted = strace.by_label(calls), strace.by_label(calls, restarted=True)
 
