@@ -4,17 +4,19 @@ The filters of the backends let a message through whose fifth argument is the co
 `notify` takes such a munmap for a ring at its door, `ebpf` such a prctl for a marker: none of them is in any trace.
 """
 
+from __future__ import annotations
+
+# `functools`, `signal`, `socket`, `collections` and `typing` together cost the self-check of `notify` 12 ms
+import _operator
+import _signal  # type: ignore[import-not-found]
+import _socket
 import ctypes
 import errno
-import functools
 import gc
-import operator
 import os
-import signal
-import socket
 import struct
-from collections import deque
-from typing import ClassVar
+from _collections import deque  # type: ignore[import-not-found]
+from _functools import partial  # type: ignore[import-not-found]
 
 from pytest_seccomp.linux import raw, seccomp
 from pytest_seccomp.linux.architecture import NativeArchitecture, native
@@ -37,9 +39,9 @@ _CONTROL_LENGTH = 24
 _DESCRIPTOR_OFFSET = 16
 
 _BUFFER_LENGTH = 65536
-_SEND_AND_WAIT = Word(socket.MSG_NOSIGNAL)
-_SEND_NOW = Word(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-_RECEIVE = Word(socket.MSG_CMSG_CLOEXEC)
+_SEND_AND_WAIT = Word(_socket.MSG_NOSIGNAL)
+_SEND_NOW = Word(_socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL)
+_RECEIVE = Word(_socket.MSG_CMSG_CLOEXEC)
 
 
 def watching_filter(architecture: NativeArchitecture, cookie: int, action: int, others: bytes | None = None) -> bytes:
@@ -77,13 +79,13 @@ def _with_cookie(architecture: NativeArchitecture, cookie: int, rings: int) -> b
 
 
 class _IoVec(ctypes.Structure):
-    _fields_: ClassVar = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
 
 
 class _Message(ctypes.Structure):
     """struct user_msghdr, as the kernel has it; musl's own struct msghdr differs in the types, not in the layout."""
 
-    _fields_: ClassVar = [
+    _fields_ = [
         ("name", ctypes.c_void_p),
         ("name_length", ctypes.c_uint),
         ("iov", ctypes.POINTER(_IoVec)),
@@ -163,7 +165,7 @@ class MarkedCalls:
             self.descriptors += struct.unpack_from("=i", self._control, _DESCRIPTOR_OFFSET)
         return bytes(self._memory[:length])
 
-    def _message_call(self, name: str, number: Word, descriptor: int, message: "raw.Reference", flags: Word) -> int:
+    def _message_call(self, name: str, number: Word, descriptor: int, message: raw.Reference, flags: Word) -> int:
         while True:
             result: int = self._syscall(number, Word(descriptor), message, flags, self._zero, self._cookie, self._zero)
             if result >= 0:
@@ -187,28 +189,28 @@ class MarkedCalls:
         code = seccomp.FilterProgram(program)
         payload = ctypes.create_string_buffer(b"L", 1)
         count = 1 + len(others)
-        control = ctypes.create_string_buffer(socket.CMSG_SPACE(4 * count))
-        rights = socket.CMSG_LEN(4 * count), socket.SOL_SOCKET, socket.SCM_RIGHTS
+        control = ctypes.create_string_buffer(_socket.CMSG_SPACE(4 * count))
+        rights = _socket.CMSG_LEN(4 * count), _socket.SOL_SOCKET, _socket.SCM_RIGHTS
         struct.pack_into(f"=Qii{count}i", control, 0, *rights, 0, *others)
         vector = _IoVec(ctypes.cast(payload, ctypes.c_void_p), 1)
         message = _Message(None, 0, ctypes.pointer(vector), 1, ctypes.cast(control, ctypes.c_void_p), len(control), 0)
         install, send = raw.function(), raw.function()
-        install.restype = functools.partial(struct.pack_into, "=i", control, _DESCRIPTOR_OFFSET)
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        install.restype = partial(struct.pack_into, "=i", control, _DESCRIPTOR_OFFSET)
+        mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, [])
         steps = [
-            functools.partial(signal.pthread_sigmask, signal.SIG_SETMASK, signal.valid_signals()),
-            functools.partial(
+            partial(_signal.pthread_sigmask, _signal.SIG_SETMASK, _signal.valid_signals()),
+            partial(
                 install, Word(self._architecture.seccomp), Word(seccomp.SET_MODE_FILTER), Word(flags),
                 ctypes.byref(code), self._zero, self._zero, self._zero,
             ),
             ctypes.get_errno,
-            functools.partial(
+            partial(
                 send, Word(self._architecture.sendmsg), Word(descriptor), ctypes.byref(message), self._zero,
                 self._zero, self._cookie, self._zero,
             ),
         ]  # fmt: skip
         results: deque[int] = deque(maxlen=2)
-        calls: map[int] = map(operator.call, steps)  # type: ignore[arg-type]
+        calls: map[int] = map(_operator.call, steps)
         collecting = gc.isenabled()
         gc.disable()
         try:
@@ -224,4 +226,4 @@ class MarkedCalls:
         finally:
             if collecting:
                 gc.enable()
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)

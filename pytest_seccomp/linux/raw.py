@@ -1,10 +1,12 @@
 """syscall(2) through the C library: calls that Python has no function for, and calls that need a bare argument list."""
 
+from __future__ import annotations
+
 import ctypes
 import errno
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False  # of typing, which costs the self-check of `notify` 6 ms
 
 # PyDLL keeps the GIL: giving it up and taking it back may be a futex, which would be a system call of our own in the
 # trace of a test. The functions are looked up anew for each user because `restype` belongs to the function object.
@@ -15,7 +17,9 @@ Word = ctypes.c_ulong
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from ctypes import _CArgObject
+    from typing import Any
 
     Reference = _CArgObject  # what ctypes.byref gives
 
@@ -36,7 +40,7 @@ def last_error(call: str) -> OSError:
     return OSError(code, os.strerror(code), call)
 
 
-def syscall(name: str, number: int, *arguments: "int | ctypes.Array[ctypes.c_char] | Reference | None") -> int:
+def syscall(name: str, number: int, *arguments: int | ctypes.Array[ctypes.c_char] | Reference | None) -> int:
     """Make the system call `number` with up to six arguments and return its result, never negative.
 
     `name` is what an error is called by. Interrupted calls (EINTR) are not made again. Raises OSError.
