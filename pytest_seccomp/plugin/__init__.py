@@ -66,9 +66,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     options = early_config.known_args_namespace
     given = any(getattr(options, option[2:].replace("-", "_")) is not None for option in _OPTIONS)
     if given or early_config.getini("seccomp_profile"):
-        from pytest_seccomp.plugin import asked
+        from pytest_seccomp.plugin import importing
 
-        asked.start(early_config)
+        importing.start(early_config)
     return (yield)
 
 
@@ -84,9 +84,9 @@ def pytest_import_conftests(early_config: pytest.Config) -> Generator[None, None
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Tests that are to be under policies, or that record blocks, may need a recorder before the first of them runs."""
     if any(_is_marked(item) or "seccomp_trace" in getattr(item, "fixturenames", ()) for item in session.items):
-        from pytest_seccomp.plugin.policies import start
+        from pytest_seccomp.plugin import importing
 
-        start.start(session)
+        importing.start_policies(session)
 
 
 def pytest_runtest_call(item: pytest.Item) -> None:
@@ -111,16 +111,16 @@ def seccomp_watch(pytestconfig: pytest.Config) -> Any:
 @pytest.fixture(scope="session")
 def seccomp_trace(pytestconfig: pytest.Config) -> Any:
     """with seccomp_trace() as trace: ... and then `assert "socket" not in trace`: the system calls of the block."""
-    from pytest_seccomp.plugin.policies.blocks import Blocks
+    from pytest_seccomp.plugin import importing
 
-    return Blocks.of(pytestconfig)
+    return importing.blocks(pytestconfig)
 
 
 @pytest.fixture(scope="session")
 def _seccomp_sandboxes(pytestconfig: pytest.Config) -> Iterator[Any]:
-    from pytest_seccomp.plugin.sandboxes.fixtures import starters
+    from pytest_seccomp.plugin import importing
 
-    with starters(pytestconfig) as run_and_popen:
+    with importing.starters(pytestconfig) as run_and_popen:
         yield run_and_popen
 
 
