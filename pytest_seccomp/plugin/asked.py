@@ -1,5 +1,7 @@
 """What the options ask for: a trace, a deny log, both or neither."""
 
+import contextlib
+
 import pytest
 
 from pytest_seccomp.errors import SeccompError
@@ -21,8 +23,12 @@ def start(config: pytest.Config) -> None:
 
             deny_log.start(config)
         if (traces or judges) and not options.no_seccomp_trace:
-            from pytest_seccomp.plugin import start as trace
+            from pytest_seccomp.recorder import starting
 
-            trace.start(config)
+            # Importing the rest takes as long as a recorder takes to import what is its own
+            with contextlib.closing(starting.Begun(starting.RECORDER, starting.CALLED)) as recorder:
+                from pytest_seccomp.plugin import start as trace
+
+                trace.start(config, recorder.start)
     except SeccompError as error:
         raise pytest.UsageError(f"pytest-seccomp: {error}") from error

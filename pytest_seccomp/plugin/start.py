@@ -12,20 +12,20 @@ from pytest_seccomp.plugin.tracing import Tracing
 from pytest_seccomp.plugin.workers import distributes
 from pytest_seccomp.plugin.xdist import TASK, TraceController, start_worker
 from pytest_seccomp.recorder.candidates import first_that_works, in_words
-from pytest_seccomp.recorder.client import Client
+from pytest_seccomp.recorder.client import Client, Spawn
 from pytest_seccomp.recorder.settings import for_traced
 
 if TYPE_CHECKING:
     from pytest_seccomp.plugin.profiles.options import ProfileOptions
 
 
-def start(config: pytest.Config) -> None:
-    """Register what a trace takes. Raises SeccompError where it cannot be had."""
+def start(config: pytest.Config, spawn: Spawn) -> None:
+    """Register what a trace takes; `spawn` starts its recorder. Raises SeccompError where it cannot be had."""
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         raise SeccompError("a free-threaded Python cannot be traced: run it with PYTHON_GIL=1")
     assignment = TASK.assignment()
     if assignment is not None:
-        start_worker(config, assignment, _profile_options)
+        start_worker(config, assignment, _profile_options, spawn)
         return
     judging = _profile_options(config)
     options = Options.of(config, judges=judging is not None)
@@ -37,10 +37,10 @@ def start(config: pytest.Config) -> None:
     owner = Owner.start(config, options, profile)
 
     def control(backend: str) -> Client:
-        return TraceController.start(config, owner, backend)
+        return TraceController.start(config, owner, backend, spawn)
 
     def trace(backend: str) -> Client:
-        tracing = Tracing.start(config, for_traced(backend, owner.directory))
+        tracing = Tracing.start(config, for_traced(backend, owner.directory), spawn)
         owner.finish_recording, owner.merged = tracing.finish, tracing.merged
         if profile is not None:
             profile.judge_here(config, tracing)

@@ -53,9 +53,9 @@ class Tracing:
         self._hidden_since = ""
 
     @classmethod
-    def start(cls, config: pytest.Config, settings: protocol.Settings) -> "Tracing":
-        """Start a recorder and come under its filter. Raises SeccompError: UnusableError where that may be had with
-        another backend."""
+    def start(cls, config: pytest.Config, settings: protocol.Settings, spawn: client.Spawn) -> "Tracing":
+        """Have `spawn` start a recorder, and come under its filter. Raises SeccompError: UnusableError where another
+        backend may work."""
         if os.getpid() in _traced:
             # Sessions of one process have one cookie: the inner one's markers would be the outer one's, too
             raise SeccompError(
@@ -63,7 +63,7 @@ class Tracing:
                 "(--no-seccomp-trace switches the inner one off)"
             )
         try:
-            return cls.of(config, client.start(settings), NAME)
+            return cls.of(config, client.start(settings, spawn), NAME)
         except BackendError:
             if settings.spool is not None:  # that of a recorder which was ready, and has nothing to say
                 Path(settings.spool).unlink(missing_ok=True)

@@ -26,10 +26,10 @@ class TraceController(Controller):
         self._owner = owner
 
     @classmethod
-    def start(cls, config: pytest.Config, owner: Owner, backend: str) -> client.Client:
+    def start(cls, config: pytest.Config, owner: Owner, backend: str, spawn: client.Spawn) -> client.Client:
         """Have the backend checked, or find the first of several that works, by someone who merges if this process is
         killed. Raises SeccompError."""
-        keeper = client.start(for_controller(backend, owner.directory))
+        keeper = client.start(for_controller(backend, owner.directory), spawn)
         config.add_cleanup(keeper.close)
         controller = cls(owner)
         owner.finish_recording = controller.reasons
@@ -45,7 +45,10 @@ class TraceController(Controller):
 
 
 def start_worker(
-    config: pytest.Config, assignment: Assignment, judging: "Callable[[pytest.Config], ProfileOptions | None]"
+    config: pytest.Config,
+    assignment: Assignment,
+    judging: "Callable[[pytest.Config], ProfileOptions | None]",
+    spawn: client.Spawn,
 ) -> None:
     """Come under the filter, or run no test. `judging` gives the options of a profile."""
     try:
@@ -53,7 +56,7 @@ def start_worker(
         allowed = None if options is None or options.updates else options.read()
         place = assignment.place(config)
         settings = for_traced(assignment.backend, place.directory, TASK.worker, alone=not place.shared)
-        tracing = Tracing.start(config, settings)
+        tracing = Tracing.start(config, settings, spawn)
         if options is not None:
             from pytest_seccomp.plugin.profiles.judging import start_judging
 

@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from json import dumps
+from types import ModuleType
 from typing import Protocol
 
 from pytest_seccomp.errors import BackendError, RecorderError, UnusableError
@@ -18,8 +19,6 @@ from pytest_seccomp.linux import ptrace
 from pytest_seccomp.linux.marked import MarkedCalls
 from pytest_seccomp.recorder import backends, labels, protocol, starting
 from pytest_seccomp.recorder.refused import explained
-
-_CALLED = "the recorder"
 
 _NOBODY_THERE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF, errno.ENOTSOCK)
 """What sending ends with where the recorder is not at the other end."""
@@ -53,7 +52,7 @@ class Client:
     def __init__(self, control: socket.socket, cookie: int, backend: str, messages: int | None = None) -> None:
         """`cookie` is that of markers, and of messages where these have no other one."""
         self.backend = backend
-        self._backend = importlib.import_module(f"{backends.__name__}.{backend}")
+        self._backend = _module_of(backend)
         self._control = control
         self._descriptor = control.fileno()
         self._decoder = protocol.Decoder()
@@ -264,9 +263,10 @@ class Client:
 def start(settings: protocol.Settings, spawn: Spawn = starting.start, messages: int | None = None) -> Client:
     """Start a recorder and wait until it has found a backend that works; `messages` is their cookie where it is not
     that of the markers. Raises UnusableError where none can trace here, and RecorderError where it does not start."""
-    control = spawn("pytest_seccomp.recorder.process", settings.message(), _CALLED)
+    control = spawn(starting.RECORDER, settings.message(), starting.CALLED)
     try:
-        match starting.wait_until_ready(control, protocol.Decoder(), _CALLED):
+        _module_of(settings.backend.split(",")[0])  # while the recorder looks whether it works
+        match starting.wait_until_ready(control, protocol.Decoder(), starting.CALLED):
             case ("ready", str(backend), int(pid), list(notes), list(failures)):
                 client = Client(control, settings.cookie, backend, messages)
                 client.recorder = pid
@@ -279,6 +279,10 @@ def start(settings: protocol.Settings, spawn: Spawn = starting.start, messages: 
     except BaseException:
         control.close()
         raise
+
+
+def _module_of(backend: str) -> ModuleType:
+    return importlib.import_module(f"{backends.__name__}.{backend}")
 
 
 def _errors(failures: list[tuple[str, str, str]]) -> list[tuple[str, BackendError]]:

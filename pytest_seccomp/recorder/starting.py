@@ -24,6 +24,9 @@ _HIGHEST_DESCRIPTOR = 1023
 
 _READY_SECONDS = 60
 
+RECORDER, CALLED = "pytest_seccomp.recorder.process", "the recorder"
+"""Its module, and what it is called in messages."""
+
 
 def command(module: str) -> list[str]:
     """What runs `main` of a module in a Python of its own, with its control socket as descriptor 3."""
@@ -33,12 +36,54 @@ def command(module: str) -> list[str]:
 def start(module: str, settings: protocol.Message, called: str) -> socket.socket:
     """Start `main` of a module, `called` so in messages, with its first message; returns the socket to it. Raises
     RecorderError."""
+    # Before it starts, so that it knows what is left to it where pytest is killed meanwhile
+    return _forked(*_spawned(module, called, protocol.encode(settings)), called)
+
+
+class Begun:
+    """A process of ours that starts while pytest imports what it takes to know what that process is to do."""
+
+    def __init__(self, module: str, called: str) -> None:
+        """Start `main` of a module, `called` so in messages. Where that fails, `start` will say so."""
+        self._module = module
+        self._process: tuple[socket.socket, int] | None
+        try:
+            self._process = _spawned(module, called)
+        except RecorderError:
+            self._process = None
+
+    def start(self, module: str, settings: protocol.Message, called: str) -> socket.socket:
+        """As the function `start`: the first time, and for this module, it is the process that has begun."""
+        if self._process is None or module != self._module:
+            return start(module, settings, called)
+        control, pid = self._process
+        try:
+            control.sendall(protocol.encode(settings))
+        except ConnectionError:
+            pass  # it has ended, and may have said why
+        except OSError as error:
+            raise _refused(called, error) from error
+        self._process = None
+        return _forked(control, pid, called)
+
+    def close(self) -> None:
+        """A process that was told nothing ends."""
+        if self._process is not None:
+            control, pid = self._process
+            control.close()
+            try:
+                _wait_for(pid)
+            except OSError:
+                pass  # refused, and whatever else failed is what the user is told
+
+
+def _spawned(module: str, called: str, message: bytes = b"") -> tuple[socket.socket, int]:
+    """The socket to a process that starts, with a message in it, and the pid. Raises RecorderError."""
     if not sys.executable:
         raise RecorderError(f"cannot start {called}: this Python does not know its own executable (sys.executable)")
     ours, theirs = connected(called)
     try:
-        # Before it starts, so that it knows what is left to it where pytest is killed meanwhile
-        ours.sendall(protocol.encode(settings))
+        ours.sendall(message)
         pid = os.posix_spawn(
             sys.executable,
             command(module),
@@ -52,17 +97,26 @@ def start(module: str, settings: protocol.Message, called: str) -> socket.socket
             setsigmask=[],
             setsigdef=[signal.SIGCHLD],  # ignored from somebody's nohup or cron on, it would hide a child's end
         )
-        # The first process forks another and ends, so that pytest has no child that its tests would find
-        status = _wait_for(pid)
     except OSError as error:
         ours.close()
         raise _refused(called, error) from error
     finally:
         theirs.close()
+    return ours, pid
+
+
+def _forked(control: socket.socket, pid: int, called: str) -> socket.socket:
+    """The first process forks another and ends, so that pytest has no child that its tests would find: the socket to
+    that one. Raises RecorderError."""
+    try:
+        status = _wait_for(pid)
+    except OSError as error:
+        control.close()
+        raise _refused(called, error) from error
     if status:
-        ours.close()
+        control.close()
         raise RecorderError(f"{called} did not start: {_how_it_ended(status)}")
-    return ours
+    return control
 
 
 def wait_until_ready(control: socket.socket, decoder: protocol.Decoder, called: str) -> protocol.Message:

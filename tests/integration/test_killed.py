@@ -160,6 +160,29 @@ def test_while_the_recorder_checks_itself(suite: Suite, options: list[str]) -> N
     assert not (suite.folder / "out.ndjson").exists()
 
 
+def test_while_the_recorder_starts(suite: Suite) -> None:
+    """Which then is not told what to do."""
+    suite.write("test_one.py", "def test_one():\n    pass\n")
+    suite.write(
+        "killer.py",
+        """
+        import os, signal
+
+        spawn = os.posix_spawn
+
+        def spawn_and_end(*arguments, **settings):
+            spawn(*arguments, **settings)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        os.posix_spawn = spawn_and_end
+        """,
+    )
+    with traced(suite, plugins=["killer"]) as run:
+        run.finish(-signal.SIGKILL)
+        run.expect_nothing_left()
+    assert not (suite.folder / "out.ndjson").exists()
+
+
 @pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
 def test_by_ctrl_c(waiting: Suite, options: tuple[str, ...]) -> None:
     with traced(waiting, *options, plugins=["xdist"]) as run:
