@@ -153,12 +153,12 @@ def test_lines_of_the_summary(suite: Suite, value: str, lines: list[str]) -> Non
 
 
 def test_the_log_can_be_read_by_what_writes_it(tmp_path: Path) -> None:
-    """The example of docs/files.md is a line of a deny log."""
+    """The example of docs/files.md is a line of a deny log; its first one also says how many follow."""
     text = (DOCS / "files.md").read_text(encoding="utf-8").partition("## The deny log\n")[2]
     match = re.search(r"\n\n((?:    .*\n)+)", text)
     assert match is not None
     path = tmp_path / "denied.ndjson"
-    path.write_text(" ".join(match[1].split()) + "\n")
+    path.write_text(" ".join(match[1].split()).removesuffix("}") + ', "lines": 0}\n')
     (record,) = DenyLog.read(path).records
     from pytest_seccomp.trace.denials import Denial
 

@@ -134,7 +134,7 @@ def test_help_is_to_be_had_without_privilege(suite: Suite, question: str) -> Non
     "arguments", [["-k", "nothing"], ["--collect-only"], ["--fixtures"], ["--setup-plan", "-k", "no"]]
 )
 def test_a_run_without_a_test_leaves_the_file_as_it_was(one: Suite, arguments: list[str]) -> None:
-    (one.folder / "denied.ndjson").write_text('{"complete": false, "reasons": ["old"]}\n')
+    (one.folder / "denied.ndjson").write_text('{"complete": false, "reasons": ["old"], "lines": 0}\n')
     with Run(one, "--seccomp-deny-log=denied.ndjson", *arguments) as run:
         finished = run.finish()
         run.expect_nothing_left()

@@ -1,6 +1,7 @@
 """pytest is killed, or ends where it should not: what was recorded is in the files, and nothing of ours is left."""
 
 import os
+import re
 import signal
 
 import pytest
@@ -201,8 +202,11 @@ def test_by_ctrl_c(waiting: Suite, options: tuple[str, ...]) -> None:
         worker = trace.test("test_waiting").worker
         unfinished = f"{f'{worker}: ' if worker else ''}test_waiting.py::test_waiting did not finish"
         cut_short = "the session was interrupted"
-        assert trace.run["reasons"] == [cut_short, unfinished]
-        assert f"\nINCOMPLETE: calls may be missing:\n  {cut_short}\n  {unfinished}\n" in finished.stdout
+        # The signal ends the other worker, too, which may or may not come to its session's end
+        early = re.compile(r"gw\d: pytest \(process \d+\) ended before its session did")
+        assert [one for one in trace.run["reasons"] if not early.fullmatch(one)] == [cut_short, unfinished]
+        told = "".join(f"  {reason}\n" for reason in trace.run["reasons"])
+        assert f"\nINCOMPLETE: calls may be missing:\n{told}" in finished.stdout
         run.expect_nothing_left()
 
 
