@@ -88,7 +88,7 @@ def test_who_is_logged_itself_is_refused(action: str, refused: bool) -> None:
 @pytest.mark.needs("root")
 def test_without_privilege_the_capability_is_named() -> None:
     program = """
-        import itertools, linecache, os, re  # which the user that it becomes may not get at
+        import os
         from pytest_seccomp.errors import BackendError
         from pytest_seccomp.recorder.kernel_log import open_log
         os.setresuid(65534, 65534, 65534)
