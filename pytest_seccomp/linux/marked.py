@@ -20,6 +20,7 @@ from _functools import partial  # type: ignore[import-not-found]
 
 from pytest_seccomp.linux import raw, seccomp
 from pytest_seccomp.linux.architecture import NativeArchitecture, native
+from pytest_seccomp.linux.headroom import make_room
 from pytest_seccomp.linux.raw import Word
 
 MARKER_OPTION = 0x7FFFFFFF
@@ -214,6 +215,7 @@ class MarkedCalls:
         collecting = gc.isenabled()
         gc.disable()
         try:
+            _room = make_room()  # to take memory from the kernel in between would be a call, too
             results.extend(calls)
             install_error, sent = results
             listener: int = struct.unpack_from("=i", control, _DESCRIPTOR_OFFSET)[0]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_seccomp.errors import BackendError, RecorderError, SeccompError
-from pytest_seccomp.plugin.headroom import make_room
+from pytest_seccomp.linux.headroom import make_room
 from pytest_seccomp.plugin.outcome import Outcome
 from pytest_seccomp.recorder import client, labels, protocol
 

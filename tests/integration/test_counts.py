@@ -45,7 +45,7 @@ def test_an_empty_test_has_no_call_and_a_loop_as_many_as_it_makes(suite: Suite, 
 
 
 def test_a_thousand_empty_tests_have_no_call(suite: Suite) -> None:
-    # Python's own memory would grow by an mmap in one or two of them: see plugin/headroom.py
+    # Python's own memory would grow by an mmap in one or two of them: see linux/headroom.py
     suite.write(
         "test_empty.py",
         """

@@ -9,8 +9,8 @@ import pytest
 
 from pytest_seccomp.errors import RecorderError, SeccompError
 from pytest_seccomp.linux.architecture import native
+from pytest_seccomp.linux.headroom import make_room
 from pytest_seccomp.plugin import tracing
-from pytest_seccomp.plugin.headroom import make_room
 from pytest_seccomp.plugin.tracing import Tracing
 from pytest_seccomp.recorder import labels
 from pytest_seccomp.trace.called import Calls

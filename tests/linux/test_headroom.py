@@ -8,7 +8,7 @@ from child import output
 
 PROGRAM = """
     import json, os, sys
-    from pytest_seccomp.plugin.headroom import make_room
+    from pytest_seccomp.linux.headroom import make_room
     from pytest_seccomp.recorder import client, labels, protocol
     from pytest_seccomp.recorder.backends import notify
 
