@@ -1,13 +1,11 @@
 """The end of a recorder, of pytest and of a worker under `ebpf`: its programs go, and what they counted is there."""
 
 import marshal
-import os
 
 import pytest
+from links import is_attached
 from running import Run, traced, until
 from traced import Suite, without_futex
-
-from pytest_seccomp.linux import bpf
 
 pytestmark = [pytest.mark.needs("bpf"), pytest.mark.needs("listener")]
 
@@ -45,14 +43,6 @@ def shared_by(run: Run) -> list[int] | None:
         return links_of(run)
     except (OSError, ValueError, EOFError):
         return None
-
-
-def is_attached(link: int) -> bool:
-    try:
-        os.close(bpf.link_of_id(link))
-    except FileNotFoundError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize("options", [(), ("-n1",)], ids=["one process", "xdist"])

@@ -2,8 +2,6 @@
 
 import json
 import marshal
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +10,9 @@ from typing import Any
 
 import pytest
 from child import output
-from running import until
+from links import is_attached
+from running import kill, until
 
-from pytest_seccomp.linux import bpf
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.recorder import ebpf_programs, labels
 
@@ -189,20 +187,11 @@ def shared(folder: Path) -> tuple[list[int], list[int], int]:
     return found
 
 
-def attached(link: int) -> bool:
-    """Whether there is such a link."""
-    try:
-        os.close(bpf.link_of_id(link))
-    except FileNotFoundError:
-        return False
-    return True
-
-
 def nothing_is_attached(folder: Path) -> None:
     """Wait until it is so."""
     _, links, _ = shared(folder)
     assert len(links) == 3
-    until("the end of the programs", lambda: not any(map(attached, links)))
+    until("the end of the programs", lambda: not any(map(is_attached, links)))
 
 
 def test_the_recorder_is_not_taken_for_dead_when_it_has_done_its_work(tmp_path: Path) -> None:
@@ -238,14 +227,13 @@ def test_nothing_is_attached_after_a_kill(tmp_path: Path, victim: str) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stdout.readline() == f"{process.pid}\n"
-        assert all(map(attached, shared(tmp_path)[1]))
+        assert all(map(is_attached, shared(tmp_path)[1]))
         if victim == "pytest":
             process.kill()
         else:
             recorder = recorder_of(tmp_path / "spool")
             assert recorder is not None
-            os.kill(recorder, signal.SIGKILL)
-            until("the end of the recorder", lambda: recorder_of(tmp_path / "spool") is None)
+            kill(recorder)
             process.stdin.close()
             assert process.wait() == 0
     nothing_is_attached(tmp_path)

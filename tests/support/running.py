@@ -35,6 +35,19 @@ def until(what: str, find: Callable[[], _Found]) -> _Found:
     return found
 
 
+def kill(pid: int) -> None:
+    """End a process, and wait until it has ended: only then has it let go of its descriptors, by which others know. It
+    must not have ended before."""
+    ending = os.pidfd_open(pid)
+    try:
+        os.kill(pid, signal.SIGKILL)
+        waiting = select.poll()
+        waiting.register(ending, select.POLLIN)
+        assert waiting.poll(1000 * DEADLINE), f"killed, and does not end: {pid}"
+    finally:
+        os.close(ending)
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """A process as /proc shows it. `command` is its command line in one text."""
@@ -65,16 +78,8 @@ class Process:
         return cls(int(entry.name), int(parent), state, command)
 
     def kill(self) -> None:
-        """End it, and wait until it has ended: only then has it let go of its descriptors, by which others know. It
-        must not have ended before."""
-        ending = os.pidfd_open(self.pid)
-        try:
-            os.kill(self.pid, signal.SIGKILL)
-            waiting = select.poll()
-            waiting.register(ending, select.POLLIN)
-            assert waiting.poll(1000 * DEADLINE), f"killed, and does not end: {self}"
-        finally:
-            os.close(ending)
+        """As the function `kill`."""
+        kill(self.pid)
 
     @property
     def is_ours(self) -> bool:
