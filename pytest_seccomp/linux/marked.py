@@ -32,9 +32,6 @@ COOKIE_ARGUMENT = 4
 _NOWHERE = 1
 """An address at which no mapping begins: where nobody answers in its place, the kernel says EINVAL to its munmap(2)."""
 
-_OPERATIONS = 128
-"""So many are known beforehand: more than any backend has."""
-
 _SCM_RIGHTS_LENGTH = 20
 _CONTROL_LENGTH = 24
 _DESCRIPTOR_OFFSET = 16
@@ -109,7 +106,6 @@ class MarkedCalls:
         self._option = Word(MARKER_OPTION)
         self._munmap = Word(self._architecture.munmap)
         self._nowhere = Word(_NOWHERE)
-        self._operations = {operation: Word(operation) for operation in range(_OPERATIONS)}
         self._sendmsg = Word(self._architecture.sendmsg)
         self._recvmsg = Word(self._architecture.recvmsg)
         # Made once: building them costs more than the call
@@ -127,8 +123,8 @@ class MarkedCalls:
 
     def mark(self, label: int, operation: int) -> None:
         """Make the marker call, a prctl, with two numbers: for who sees it on its way, since nobody answers it."""
-        second = self._operations.get(operation) or Word(operation)
-        self._syscall(self._prctl, self._option, Word(label), second, self._zero, self._cookie, self._zero)
+        zero = self._zero
+        self._syscall(self._prctl, self._option, Word(label), Word(operation), zero, self._cookie, zero)
 
     def ring(self) -> int | None:
         """Have the recorder read what was sent to it; no filter of the code under test is likely to deny a munmap.

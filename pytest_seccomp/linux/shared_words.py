@@ -12,7 +12,7 @@ from pytest_seccomp.linux import raw
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.raw import Word
 
-SIZE = 8
+_SIZE = 8
 """Bytes of a word."""
 Words = ctypes.Array[ctypes.c_uint64]
 
@@ -33,7 +33,7 @@ def create(count: int) -> int:
             raise
         descriptor = _create(_MFD_CLOEXEC)
     try:
-        os.ftruncate(descriptor, count * SIZE)
+        os.ftruncate(descriptor, count * _SIZE)
     except BaseException:
         os.close(descriptor)
         raise
@@ -48,7 +48,7 @@ def _create(flags: int) -> int:
 def mapped(descriptor: int, count: int) -> Words:
     """The first of them in this process's memory, to be read and set by it and whom it forks, until they end. It takes
     no descriptor, as mmap.mmap does. Raises OSError."""
-    length, access = Word(count * SIZE), Word(mmap.PROT_READ | mmap.PROT_WRITE)
+    length, access = Word(count * _SIZE), Word(mmap.PROT_READ | mmap.PROT_WRITE)
     address: int = _mmap(None, length, access, Word(mmap.MAP_SHARED), Word(descriptor), Word(0))
     if address == -1:
         raise raw.last_error("mmap")

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from pytest_seccomp.errors import RecorderError, UnusableError
 from pytest_seccomp.linux.execution import Execution
+from pytest_seccomp.linux.headroom import make_room
 from pytest_seccomp.linux.parent import end_with, outlive_parent
 from pytest_seccomp.recorder import labels, protocol
 from pytest_seccomp.recorder.client import Client
@@ -23,8 +24,6 @@ BASE = labels.next_base(labels.HARNESS)
 _PYTHONS_OWN = (signal.SIGPIPE, signal.SIGXFSZ)
 """Which Python ignores from its start on; what they were before is not known, and subprocess has them do their default
 as well."""
-
-_ROOM = 64 * 1024
 
 
 class Parts:
@@ -90,7 +89,7 @@ def _become(parts: Parts, parent: int) -> protocol.Message:
     for number in signal.valid_signals():
         if number in _PYTHONS_OWN or callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
-    bytes(_ROOM)
+    _room = make_room()
     client.mark(labels.HARNESS)  # so that all that the next one needs is there
     signal.pthread_sigmask(signal.SIG_SETMASK, parts.mask)
     client.mark(BASE + labels.CALL)

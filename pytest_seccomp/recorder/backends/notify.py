@@ -96,18 +96,16 @@ def attach(calls: MarkedCalls, cookie: int, control: int, _send: object = None, 
             flags |= flag
     try:
         words = shared_words.create(1)
+        try:
+            label = shared_words.mapped(words, 1)
+            if not process.has_capability(process.CAP_SYS_ADMIN):
+                seccomp.set_no_new_privs()
+            code = watching_filter(cookie) if program is None else selecting_filter(cookie, program)
+            calls.install_and_hand_over(code, flags, control, words)
+        finally:
+            os.close(words)
     except OSError as error:
         raise explain(error) from error
-    try:
-        label = shared_words.mapped(words, 1)
-        if not process.has_capability(process.CAP_SYS_ADMIN):
-            seccomp.set_no_new_privs()
-        code = watching_filter(cookie) if program is None else selecting_filter(cookie, program)
-        calls.install_and_hand_over(code, flags, control, words)
-    except OSError as error:
-        raise explain(error) from error
-    finally:
-        os.close(words)
     return Marks(calls, label)
 
 
