@@ -22,6 +22,9 @@ VARIABLE = "RUN_OF_A_TEST"
 DEADLINE = 90.0
 """Seconds after which what a test waits for is taken not to come. Nothing depends on how long it takes."""
 
+_KERNEL_THREAD = 0x00200000
+"""PF_KTHREAD in the flags of a process: include/linux/sched.h."""
+
 _Found = TypeVar("_Found")
 
 
@@ -69,13 +72,19 @@ class Process:
     @classmethod
     def _of(cls, entry: Path, variable: bytes) -> "Process | None":
         try:
-            if variable not in (entry / "environ").read_bytes().split(b"\0"):
+            while not (environment := (entry / "environ").read_bytes()):
+                # For a moment, while a process becomes another program: it is no zombie then, and does not sleep
+                state, _, flags = _stat(entry)
+                if state not in ("R", "D") or flags & _KERNEL_THREAD:
+                    environment = (entry / "environ").read_bytes()
+                    break
+            if variable not in environment.split(b"\0"):
                 return None
             command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-            state, parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
+            state, parent, _ = _stat(entry)
         except OSError:
             return None  # ended meanwhile, or somebody else's
-        return cls(int(entry.name), int(parent), state, command)
+        return cls(int(entry.name), parent, state, command)
 
     def kill(self) -> None:
         """As the function `kill`."""
@@ -90,6 +99,23 @@ class Process:
     def records(self) -> bool:
         """Whether it is a recorder or a standby."""
         return "recorder.process" in self.command
+
+    @property
+    def stands_by(self) -> bool:
+        """Whether it is a standby that is ready, given a child of a recorder: it ignores the signal by which it wakes
+        the recorder. Children that there were before, and that may not have come to their end, do not."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text(errors="replace")
+        except OSError:
+            return False  # ended meanwhile
+        ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+        return bool(ignored >> (signal.SIGUSR1 - 1) & 1)
+
+
+def _stat(entry: Path) -> tuple[str, int, int]:
+    """State, parent and flags of a process in /proc: proc_pid_stat(5). Raises OSError."""
+    fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    return fields[0], int(fields[1]), int(fields[6])
 
 
 class Run:
@@ -143,9 +169,15 @@ class Run:
         return Process.all_with(self.token)
 
     def recorders(self) -> list[Process]:
-        """The recorders, the first started first; no standby."""
-        recording = [process for process in self.processes() if process.records]
-        return [process for process in recording if process.parent not in {other.pid for other in recording}]
+        """The recorders, the first started first; no standby. One starts in a process that forks it and ends: where
+        that was looked at before its end and the recorder after it, both would seem to be one."""
+        seen_before: dict[int, int] = {}
+        while True:
+            found = [process for process in self.processes() if process.records]
+            seen = {process.pid: process.parent for process in found}
+            if seen == seen_before:
+                return [process for process in found if process.parent not in seen]
+            seen_before = seen
 
     def recorder(self) -> Process:
         """The only recorder. Waits until it traces and has a standby: from then on it can be killed."""
@@ -155,7 +187,7 @@ class Run:
             assert len(recorders) < 2, recorders
             described = any((directory / "run.json").exists() for directory in self.spool_directories())
             if self.pytest.poll() is None and not described:
-                return None  # not even a listener: its children are its self-check and its guard
+                return None  # not even a listener
             return recorders[0] if recorders and self.standbys(recorders[0]) else None
 
         found = until("a recorder and its standby", ready)
@@ -163,8 +195,9 @@ class Run:
         return found
 
     def standbys(self, recorder: Process) -> list[Process]:
-        """The children of a recorder: its standby."""
-        return [process for process in self.processes() if process.records and process.parent == recorder.pid]
+        """The children of a recorder that are a standby: one, or none yet."""
+        children = [process for process in self.processes() if process.records and process.parent == recorder.pid]
+        return [process for process in children if process.stands_by]
 
     def wait_for(self, name: str) -> Path:
         """Wait for a file that a test of the suite makes in the suite's folder."""
