@@ -43,15 +43,20 @@ def test_pytest_timeout_by_a_signal(suite: Suite, workers: int) -> None:
     suite.write(
         "test_timeout.py",
         """
-        import os, threading, time
+        import os, signal, threading, time
         import pytest
 
-        @pytest.mark.timeout(0.5)
+        @pytest.mark.timeout(600)
         @pytest.mark.parametrize(
             "wait", [lambda: threading.Event().wait(), lambda: time.sleep(1000), lambda: os.read(os.pipe()[0], 1)]
         )
         def test_hangs(wait):
-            wait()
+            # The plugin's own timer, when the test is there; and again, should it ring before the wait has begun
+            signal.setitimer(signal.ITIMER_REAL, 0.5, 5)
+            try:
+                wait()
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
 
         def test_after():
             os.getppid()
@@ -160,21 +165,27 @@ TIMERS = """
     class Woken(Exception):
         pass
 
-    def wake(*_):
-        raise Woken
-
     @pytest.mark.parametrize("number", range(5))
     @pytest.mark.parametrize("wait", [lambda end: os.read(end, 1), lambda end: select.select([end], [], []),
         lambda end: time.sleep(1000), lambda end: signal.pause(), lambda end: threading.Event().wait()],
         ids=["read", "select", "sleep", "pause", "event"])
     def test_while_it_waits(wait, number):
         ends = os.pipe()
+        woken = []
+
+        def wake(*_):
+            if not woken:
+                woken.append(1)
+                raise Woken
+
         before = signal.signal(signal.SIGALRM, wake)
         try:
             with pytest.raises(Woken):
-                signal.setitimer(signal.ITIMER_REAL, 0.02)
+                # Again, should it ring before the wait has begun
+                signal.setitimer(signal.ITIMER_REAL, 0.02, 0.2)
                 wait(ends[0])
         finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
             for end in ends:
                 os.close(end)

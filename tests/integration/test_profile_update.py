@@ -102,7 +102,8 @@ def test_a_run_that_was_interrupted_adds_nothing(suite: Suite) -> None:
 
         def test_b():
             pathlib.Path("ready").touch()
-            time.sleep(600)
+            for _ in range(600):  # a signal that comes just before a sleep ends none
+                time.sleep(1)
         """,
     )
     with Run(suite, *OPTIONS) as run:

@@ -92,14 +92,18 @@ WOKEN = """
 
     @pytest.fixture(autouse=True)
     def alarm():
-        def wake(*_):
-            raise Woken
-        before = signal.signal(signal.SIGALRM, wake)
+        before = signal.getsignal(signal.SIGALRM)
         yield
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
     def wakes(wait):
+        woken = []
+        def wake(*_):
+            if not woken:
+                woken.append(1)
+                raise Woken
+        signal.signal(signal.SIGALRM, wake)
         # Again, should it ring before the wait has begun
         with pytest.raises(Woken):
             signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
@@ -137,20 +141,22 @@ CHILDREN = '''
 
     TICKS = """
     import os, signal, sys
-    seen = []
+    seen, told = [], []
     signal.signal(signal.SIGALRM, lambda *_: seen.append(1))
+    signal.signal(signal.SIGTERM, lambda *_: told.append(1))
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-    while len(seen) < int(sys.argv[1]):
+    while len(seen) < 20:
         os.stat(".")
-        if len(seen) == 20:
-            os.write(1, b".")
+    os.write(1, b".")
+    while len(seen) < int(sys.argv[1]) and not told:
+        os.stat(".")
     signal.setitimer(signal.ITIMER_REAL, 0)
     sys.exit(5)
     """
 
     def start(ticks):
         process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(TICKS), str(ticks)], stdout=subprocess.PIPE)
-        process.stdout.read(1)
+        assert process.stdout.read(1) == b"."
         return process
 
     def test_ends_with_its_status():
@@ -159,11 +165,12 @@ CHILDREN = '''
             assert process.wait() == 5
 
     def test_stops_and_goes_on():
-        with start(200) as process:
+        with start(10**9) as process:
             process.send_signal(signal.SIGSTOP)
             assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
             process.send_signal(signal.SIGCONT)
             assert os.WIFCONTINUED(os.waitpid(process.pid, os.WCONTINUED)[1])
+            process.terminate()
             process.stdout.read()
             assert process.wait() == 5
 

@@ -302,23 +302,24 @@ def test_signals(suite: Suite) -> None:
             started = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
             assert int(started.stdout) == len(signal.pthread_sigmask(signal.SIG_SETMASK, before))
 
-        def test_alarm_wakes_a_waiting_call():
-            class Woken(Exception): pass
-            def wake(*_): raise Woken
+        class Woken(Exception):
+            pass
+
+        @pytest.mark.parametrize("wait", [lambda end: os.read(end, 1), lambda end: select.select([end], [], []),
+            lambda end: time.sleep(100), lambda end: signal.pause()], ids=["read", "select", "sleep", "pause"])
+        def test_alarm_wakes_a_waiting_call(wait):
+            woken = []
+            def wake(*_):
+                if not woken:
+                    woken.append(1)
+                    raise Woken
             before = signal.signal(signal.SIGALRM, wake)
             reading, writing = os.pipe()
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
             with pytest.raises(Woken):
-                os.read(reading, 1)
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
-            with pytest.raises(Woken):
-                select.select([reading], [], [])
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
-            with pytest.raises(Woken):
-                time.sleep(100)
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
-            with pytest.raises(Woken):
-                signal.pause()
+                # Again, should it ring before the wait has begun
+                signal.setitimer(signal.ITIMER_REAL, 0.05, 0.2)
+                wait(reading)
+            signal.setitimer(signal.ITIMER_REAL, 0)
             os.close(reading), os.close(writing)
             signal.signal(signal.SIGALRM, before)
 
