@@ -24,11 +24,12 @@ ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
 
 WAITING = """
 import os, signal
-signal.signal(signal.SIGTERM, lambda *_: os.write(1, b"TERM\\n"))
-signal.signal(signal.SIGUSR1, lambda *_: os._exit(5))
+awaited = [signal.SIGTERM, signal.SIGUSR1]
+signal.pthread_sigmask(signal.SIG_BLOCK, awaited)  # to be waited for, and not to come just before the wait
 os.write(1, b"ready\\n")
-while True:
-    signal.pause()
+while signal.sigwait(awaited) == signal.SIGTERM:
+    os.write(1, b"TERM\\n")
+os._exit(5)
 """
 
 
@@ -158,8 +159,12 @@ def test_a_terminal_is_its_own(tmp_path: Path) -> None:
     """Ctrl-C is one SIGINT to the program, which reads from the terminal as ever."""
     code = """if True:
         import os, signal
+        caught, wakes = os.pipe()
+        os.set_blocking(wakes, False)
+        signal.set_wakeup_fd(wakes)
         signal.signal(signal.SIGINT, lambda *_: os.write(1, b"INT."))
         os.write(1, b"ready.")
+        os.read(caught, 1)
         os.write(1, os.read(0, 100).strip() + b" in the foreground: %d." % (os.tcgetpgrp(0) == os.getpgrp()))
     """
     ours, theirs = os.openpty()

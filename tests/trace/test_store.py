@@ -274,8 +274,9 @@ print(int(written.replaced_other))
 def test_eight_runs_at_once_leave_whole_files_of_the_same_runs(tmp_path: Path, append: str) -> None:
     path, tests = tmp_path / "out/out.ndjson", tmp_path / "out/out.tests.ndjson"
     reading, writing = os.pipe()
+    last_reading, last_writing = os.pipe()
     processes = []
-    with open(reading) as start:
+    with open(reading) as start, open(last_reading) as start_of_the_last:
         for index in range(8):
             spooled = [spooled_test(f"t{index}.py::t{n}", [[*READ, {"call": index + 1}]]) for n in range(300)]
             spool = write_spool(tmp_path / f"spool{index}", spooled)
@@ -288,7 +289,8 @@ def test_eight_runs_at_once_leave_whole_files_of_the_same_runs(tmp_path: Path, a
                 append,
                 run(selection=[str(index)]).format(),
             ]
-            processes.append(Popen(command, stdin=start, stdout=PIPE, stderr=STDOUT, text=True))
+            stdin = start if index < 7 else start_of_the_last
+            processes.append(Popen(command, stdin=stdin, stdout=PIPE, stderr=STDOUT, text=True))
     assert [process.stdout and process.stdout.readline() for process in processes] == ["checked\n"] * 8
     os.close(writing)
     looks = 0
@@ -297,7 +299,9 @@ def test_eight_runs_at_once_leave_whole_files_of_the_same_runs(tmp_path: Path, a
             if file.exists():
                 objects(file)  # each line whole, at every moment
                 looks += 1
-    assert looks
+        if looks and last_writing:
+            os.close(last_writing)  # not before: the others may have written before there was a look
+            last_writing = 0
     outputs = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * 8, outputs
     assert sorted(file.name for file in path.parent.iterdir()) == ["out.ndjson", "out.tests.ndjson"]
