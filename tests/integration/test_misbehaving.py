@@ -150,17 +150,20 @@ def test_a_plugin_that_runs_each_test_in_a_child(suite: Suite, options: tuple[st
         def pytest_runtest_protocol(item):
             item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
             read, write = os.pipe()
+            begun, begin = os.pipe()
             if os.fork() == 0:
+                os.read(begun, 1)  # what the parent calls on its way to its wait would count for the child's test
                 reports = runtestprotocol(item, log=False)
                 data = [item.config.hook.pytest_report_to_serializable(config=item.config, report=r) for r in reports]
                 os.write(write, pickle.dumps(data))
                 os._exit(0)
+            os.write(begin, b"1")
             os.wait()
             for data in pickle.loads(os.read(read, 65536)):
                 report = item.config.hook.pytest_report_from_serializable(config=item.config, data=data)
                 item.ihook.pytest_runtest_logreport(report=report)
-            os.close(read)
-            os.close(write)
+            for descriptor in (read, write, begun, begin):
+                os.close(descriptor)
             return True
         """,
     )

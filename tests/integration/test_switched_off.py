@@ -14,8 +14,9 @@ ENTRY = {"pytest_seccomp", "pytest_seccomp.plugin"}
 
 
 def text(finished: Finished) -> str:
-    """What a run printed, but for the times, the list of plugins and the interpreter's path, which is in a checkout."""
-    output = re.sub(r"\d+\.\d\ds", "", finished.output.replace(sys.executable, ""))
+    """What a run printed, but for times and the lines that they shorten, the list of plugins and the path of the
+    interpreter, which is in a checkout."""
+    output = re.sub(r"=+|\d+\.\d\ds", "", finished.output.replace(sys.executable, ""))
     return "".join(line for line in output.splitlines(keepends=True) if not line.startswith("plugins: "))
 
 
