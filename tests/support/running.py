@@ -62,26 +62,27 @@ class Process:
 
     @classmethod
     def all_with(cls, token: str) -> list["Process"]:
-        """Those that run has made, by the pid. Zombies have no environment and are not among them."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and (process := cls._of(entry, f"{VARIABLE}={token}".encode())):
-                found.append(process)
-        return sorted(found, key=lambda process: process.pid)
+        """Those that run has made, by the pid. Zombies have no environment and are not among them.
+
+        Whoever ends while the others are looked at may have made another one meanwhile. So it is asked who is new,
+        until nobody is.
+        """
+        found: dict[int, Process] = {}
+        seen: set[int] = set()
+        while new := {int(name) for name in os.listdir("/proc") if name.isdigit()} - seen:
+            for pid in new:
+                if process := cls._of(Path(f"/proc/{pid}"), f"{VARIABLE}={token}".encode()):
+                    found[pid] = process
+            seen |= new
+        return [found[pid] for pid in sorted(found)]
 
     @classmethod
     def _of(cls, entry: Path, variable: bytes) -> "Process | None":
         try:
-            while not (environment := (entry / "environ").read_bytes()):
-                # For a moment, while a process becomes another program: it is no zombie then, and does not sleep
-                state, _, flags = _stat(entry)
-                if state not in ("R", "D") or flags & _KERNEL_THREAD:
-                    environment = (entry / "environ").read_bytes()
-                    break
-            if variable not in environment.split(b"\0"):
+            if variable not in _environment(entry).split(b"\0"):
                 return None
             command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-            state, parent, _ = _stat(entry)
+            state, parent, _, _ = _stat(entry)
         except OSError:
             return None  # ended meanwhile, or somebody else's
         return cls(int(entry.name), parent, state, command)
@@ -112,10 +113,28 @@ class Process:
         return bool(ignored >> (signal.SIGUSR1 - 1) & 1)
 
 
-def _stat(entry: Path) -> tuple[str, int, int]:
-    """State, parent and flags of a process in /proc: proc_pid_stat(5). Raises OSError."""
+def _environment(entry: Path) -> bytes:
+    """The environment of a process in /proc; empty where it has none. Raises OSError.
+
+    It reads as empty, too, while the process becomes another program, between the old memory and the new one, and while
+    it ends, when it still has its descriptors. So it is read until it is known which it is.
+    """
+    stack = 0
+    while not (environment := (entry / "environ").read_bytes()):
+        before = stack
+        state, _, flags, stack = _stat(entry)
+        if state in ("Z", "X") or flags & _KERNEL_THREAD or before == stack > 0:
+            break
+        if not stack:
+            time.sleep(0.001)
+    return environment
+
+
+def _stat(entry: Path) -> tuple[str, int, int, int]:
+    """State, parent, flags of a process in /proc, and where its stack begins: at another place in each program that it
+    becomes, 0 where it has no memory (proc_pid_stat(5)). Raises OSError."""
     fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
-    return fields[0], int(fields[1]), int(fields[6])
+    return fields[0], int(fields[1]), int(fields[6]), int(fields[25])
 
 
 class Run:
