@@ -94,13 +94,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True)
 def room_in_the_kernels_log(request: pytest.FixtureRequest) -> Iterator[None]:
     """Of audit records the kernel prints ten in five seconds, whoever makes them: tests that need one to be printed are
-    alone with that, on all xdist workers."""
+    alone with that, on all xdist workers. Whoever waits stands in the door: else others, of which there are many, could
+    come in for ever, and one that wants to be alone would never be."""
     names = needs(request.node)
     if not {"audit", "kmsg"}.intersection(names):
         yield
         return
-    with open(__file__, "rb") as file:  # closed, the lock is gone
-        fcntl.flock(file, fcntl.LOCK_EX if "kmsg" in names else fcntl.LOCK_SH)
+    with open(mechanisms.__file__, "rb") as room:  # closed, the lock is gone
+        with open(__file__, "rb") as door:
+            fcntl.flock(door, fcntl.LOCK_EX)
+            fcntl.flock(room, fcntl.LOCK_EX if "kmsg" in names else fcntl.LOCK_SH)
         yield
 
 
