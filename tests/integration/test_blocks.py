@@ -2,6 +2,7 @@
 
 import json
 
+import kmsg_runs
 import pytest
 from policed import MODES, passed, told
 from traced import Suite
@@ -212,6 +213,7 @@ def test_where_no_test_has_named_it(suite: Suite) -> None:
 
 @pytest.mark.needs("kmsg")
 def test_where_calls_are_missing_nothing_passes_for_that(suite: Suite) -> None:
+    kmsg_runs.skip_unless_printing()
     suite.write(
         "test_one.py",
         """
@@ -232,7 +234,7 @@ def test_where_calls_are_missing_nothing_passes_for_that(suite: Suite) -> None:
             assert trace.seen.get("getppid", 0) < 5000
         """,
     )
-    suite.run("--seccomp-trace=out.ndjson", "--seccomp-backend=kmsg").expect(0)
+    kmsg_runs.run(suite)
 
 
 @pytest.mark.parametrize("options", MODES[1:])

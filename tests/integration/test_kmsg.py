@@ -1,22 +1,15 @@
-"""Whole runs under the kmsg backend: nearly nothing is printed of them, and they say how much is missing.
-
-What it prints is shared with all that is logged on this machine: whatever depends on it is tried again.
-"""
+"""Whole runs under the kmsg backend: nearly nothing is printed of them, and they say how much is missing."""
 
 import subprocess
 import sys
 import uuid
-from pathlib import Path
 
 import pytest
+from kmsg_runs import KMSG, run, skip_unless_printing
 from running import until
 from traced import Finished, Suite
 
-from pytest_seccomp.linux import audit_control
-
 pytestmark = pytest.mark.needs("kmsg", "audit")
-
-KMSG = "--seccomp-backend=kmsg"
 
 CALLS = 100_000
 
@@ -37,23 +30,7 @@ FOUR_PROCESSES = f"""
 @pytest.fixture(autouse=True)
 def printing() -> None:
     """The kernel prints its records."""
-    if audit_control.status().auditd:
-        pytest.skip("auditd runs and takes the records")
-    limit = [int(Path(f"/proc/sys/kernel/printk_ratelimit{name}").read_text()) for name in ("", "_burst")]
-    if not all(limit):
-        pytest.skip("the kernel prints as much as it is told")
-
-
-def run(suite: Suite, *arguments: str, **settings: object) -> Finished:
-    """A run with status 0, when the kernel has printed something of it."""
-
-    def finished() -> Finished | None:
-        found = suite.run("--seccomp-trace=out.ndjson", KMSG, *arguments, **settings)  # type: ignore[arg-type]
-        return None if found.status == pytest.ExitCode.USAGE_ERROR and "of other processes" in found.stderr else found
-
-    found = until("a run of which something is printed", finished)
-    assert found is not None
-    return found.expect(0)
+    skip_unless_printing()
 
 
 def test_100_000_calls_are_incomplete_and_their_number_is_told(suite: Suite) -> None:
