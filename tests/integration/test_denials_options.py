@@ -258,9 +258,7 @@ def test_a_watcher_that_is_killed_fails_the_session(suite: Suite, options: tuple
     arguments = ["--seccomp-deny-log=denied.ndjson", f"--seccomp-on-denied={mode}", *options]
     with Run(suite, *arguments, plugins=["xdist"]) as run:
         run.wait_for("here")
-        for process in run.processes():
-            if "recorder.watcher" in process.command:
-                os.kill(process.pid, 9)
+        run.kill_watchers()
         (suite.folder / "go").touch()
         finished = run.finish(1 if mode == "fail" else 0)
     assert "1 passed" in finished.stdout

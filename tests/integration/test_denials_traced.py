@@ -1,8 +1,5 @@
 """A deny log and a trace in one run: neither shows in the other."""
 
-import os
-import signal
-
 import pytest
 from counting import counting_suite, expect_all
 from denylog import DENIED, DenyLog
@@ -107,9 +104,7 @@ def test_a_watcher_that_is_killed_does_no_harm_to_the_trace(suite: Suite) -> Non
     )
     with traced(suite, "--seccomp-deny-log=denied.ndjson") as run:
         run.wait_for("here")
-        for process in run.processes():
-            if "recorder.watcher" in process.command:
-                os.kill(process.pid, signal.SIGKILL)
+        run.kill_watchers()
         (suite.folder / "go").touch()
         finished = run.finish(1)
         run.expect_nothing_left()

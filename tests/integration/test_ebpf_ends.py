@@ -30,6 +30,20 @@ ENDLESS = """
 """
 
 
+NUMBERS = """
+    import os, pathlib, pytest, time
+
+    @pytest.mark.parametrize("number", range(20))
+    def test_number(number):
+        for _ in range(100 + number):
+            os.getppid()
+        while not pathlib.Path("go").exists():
+            time.sleep(0.01)
+        if number == 7:
+            os.kill(os.getpid(), 9)
+"""
+
+
 def links_of(run: Run) -> list[int]:
     """The ids of what a run has attached."""
     (directory,) = run.spool_directories()
@@ -52,6 +66,7 @@ def test_a_killed_recorder(suite: Suite, options: tuple[str, ...]) -> None:
         run.wait_for("busy")
         links = links_of(run)
         assert all(map(is_attached, links))
+        run.wait_for_line("test_before")
         for recorder in run.recorders():
             recorder.kill()
         until("the end of the programs", lambda: not any(map(is_attached, links)))
@@ -85,21 +100,10 @@ def test_a_killed_pytest(suite: Suite, options: tuple[str, ...]) -> None:
 
 
 def test_a_killed_worker(suite: Suite) -> None:
-    suite.write(
-        "test_crash.py",
-        """
-        import os, pytest
-
-        @pytest.mark.parametrize("number", range(20))
-        def test_number(number):
-            for _ in range(100 + number):
-                os.getppid()
-            if number == 7:
-                os.kill(os.getpid(), 9)
-        """,
-    )
+    suite.write("test_crash.py", NUMBERS)
     with traced(suite, EBPF, "-n2", plugins=["xdist"]) as run:
         links = until("what is attached", lambda: shared_by(run))
+        (suite.folder / "go").touch()
         trace = run.trace(status=1)
         run.expect_nothing_left()
     assert links is not None

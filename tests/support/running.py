@@ -102,6 +102,11 @@ class Process:
         return "recorder.process" in self.command
 
     @property
+    def watches(self) -> bool:
+        """Whether it is a watcher or a sentinel."""
+        return "recorder.watcher" in self.command
+
+    @property
     def stands_by(self) -> bool:
         """Whether it is a standby that is ready, given a child of a recorder: it ignores the signal by which it wakes
         the recorder. Children that there were before, and that may not have come to their end, do not."""
@@ -213,6 +218,14 @@ class Run:
         assert found is not None
         return found
 
+    def kill_watchers(self) -> None:
+        """End all watchers of the kernel's log, each together with its sentinel, which ends with it."""
+        watching = [process for process in self.processes() if process.watches]
+        assert watching
+        for process in watching:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
     def standbys(self, recorder: Process) -> list[Process]:
         """The children of a recorder that are a standby: one, or none yet."""
         children = [process for process in self.processes() if process.records and process.parent == recorder.pid]
@@ -228,6 +241,15 @@ class Run:
 
         until(f"the file {name}", there)
         return path
+
+    def wait_for_line(self, name: str) -> None:
+        """Wait until a recorder has written the line of a test: one that rests does so when it likes."""
+
+        def written() -> bool:
+            spools = [spool for directory in self.spool_directories() for spool in directory.glob("*.ndjson")]
+            return any(f"::{name}" in spool.read_text() for spool in spools)
+
+        until(f"the line of {name}", written)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to the process that was started, and to no other."""
