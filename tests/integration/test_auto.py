@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from denying import denied
@@ -77,13 +78,15 @@ def test_it_goes_on_where_ebpf_is_refused(loop: Suite, before: list[str], reason
 
 @pytest.mark.needs("listener", *(["mount"] if os.geteuid() == 0 else []))
 @pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
-def test_it_is_notify_for_an_ordinary_user(loop: Suite, options: tuple[str, ...]) -> None:
+def test_it_is_notify_for_an_ordinary_user(loop: Suite, tmp_path: Path, options: tuple[str, ...]) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
     if os.geteuid() == 0:
-        loop.folder.parent.chmod(0o777)
-        loop.folder.chmod(0o777)
-    before = as_ordinary_user(loop.folder.parent)
-    with Run(loop, "--seccomp-trace=out.ndjson", AUTO, *options, before=before, plugins=["xdist"]) as started:
-        started.temporary.chmod(0o777)
+        for folder in (tmp_path, loop.folder, temporary):
+            folder.chmod(0o777)
+    before = as_ordinary_user(tmp_path)
+    arguments = ["--seccomp-trace=out.ndjson", AUTO, *options]
+    with Run(loop, *arguments, before=before, temporary=temporary, plugins=["xdist"]) as started:
         finished = started.finish(0)
         started.expect_nothing_left()
     first, *others = header(finished)
