@@ -253,11 +253,12 @@ def test_in_a_pid_namespace(suite: Suite) -> None:
 
         def test_namespace():
             assert os.getpid() < 20
-            if not os.fork():
+            child = os.fork()
+            if not child:
                 for _ in range(100):
                     os.getuid()
                 os._exit(0)
-            os.wait()
+            os.waitpid(child, 0)  # as process 1 it has other children as well: all orphans
         """,
     )
     trace = suite.trace(EBPF, before=["unshare", "--pid", "--fork", "--mount-proc"])
