@@ -253,7 +253,8 @@ def test_a_test_that_becomes_another_program(suite: Suite) -> None:
 def test_that_nobody_reads(suite: Suite) -> None:
     """`pytest | true`: pytest fails at its first line, with an error that no hook sees."""
     suite.write("test_one.py", "def test_one():\n    pass\n")
-    with traced(suite, before=["sh", "-c", '"$@" | true', "sh"]) as run:
+    when_true_has_ended = "trap '' PIPE; while echo; do :; done 2> /dev/null; trap - PIPE"
+    with traced(suite, before=["sh", "-c", f'{{ {when_true_has_ended}; "$@"; }} | true', "sh"]) as run:
         run.finish(0)
         run.expect_nothing_left()
     # Either before the session began, or it is merged in its place
@@ -270,9 +271,22 @@ def test_by_pytest_timeout_from_its_thread(suite: Suite) -> None:
         def test_before():
             os.getppid()
 
-        def test_hangs():
+        def test_hangs(request):
             os.getppid()
+            request.node.set_timer()
             threading.Event().wait()
+        """,
+    )
+    suite.write(
+        "conftest.py",
+        """
+        import pytest, pytest_timeout
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_timeout_set_timer(item, settings):
+            # By the test itself, when it has come to where it hangs
+            item.set_timer = lambda: pytest_timeout.pytest_timeout_set_timer(item, settings)
+            return True
         """,
     )
     with traced(suite, "--timeout=1", "--timeout-method=thread", plugins=["timeout"]) as run:
