@@ -117,8 +117,10 @@ def test_a_trace_is_the_same_as_that_of_notify(suite: Suite) -> None:
     suite.write("test_same.py", SAME)
     # With byte code written, an import in a fixture would list the folder once more in the first of two runs
     kept = {"PYTHONDONTWRITEBYTECODE": "1"}
-    audit = suite.trace(AUDIT, environment=kept)
-    notify = suite.trace("--seccomp-backend=notify", environment=kept)
+    # Where other runs make theirs, the folder for temporary files may take more than one attempt
+    folders = [suite.folder.parent / name for name in ("one", "two")]
+    audit = suite.trace(AUDIT, f"--basetemp={folders[0]}", environment=kept)
+    notify = suite.trace("--seccomp-backend=notify", f"--basetemp={folders[1]}", environment=kept)
     assert audit.complete
     assert audit.phases == notify.phases
     assert audit.outcomes == notify.outcomes
@@ -209,8 +211,7 @@ def test_a_killed_recorder(suite: Suite) -> None:
     suite.write("test_waiting.py", WAITING)
     with traced(suite, AUDIT) as run:
         run.wait_for("waiting")
-        (directory,) = run.spool_directories()
-        until("the first test's line", lambda: "test_before" in next(directory.glob("pytest-*.ndjson")).read_text())
+        run.wait_for_line("test_before")
         (recorder,) = run.recorders()
         recorder.kill()
         (suite.folder / "go").touch()
@@ -318,10 +319,14 @@ def test_without_a_session_of_its_own_processes_are_known_by_their_descent(suite
         """
         import subprocess, sys
 
-        CALLS = "import os\\nfor _ in range(200): os.getppid()\\nimport sys; sys.stdin.read()"
+        CALLS = "import os\\nfor _ in range(200): os.getppid()\\nimport sys; print(flush=True); sys.stdin.read()"
 
-        def test_children():
-            child = subprocess.Popen([sys.executable, "-I", "-S", "-c", CALLS], stdin=subprocess.PIPE)
+        def test_children(seccomp_trace):
+            command = [sys.executable, "-I", "-S", "-c", CALLS]
+            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            child.stdout.readline()
+            with seccomp_trace():
+                pass  # now the recorder has read what the child has called, and looked for it while it was there
             child.communicate()
         """,
     )
