@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-SECONDS = 120
+SECONDS = 300
 """After which a browser that hangs is ended."""
 
 _COMMAND = (

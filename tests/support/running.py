@@ -19,7 +19,7 @@ from typing import Self, TypeVar
 from traced import Finished, Suite, Trace
 
 VARIABLE = "RUN_OF_A_TEST"
-DEADLINE = 90.0
+DEADLINE = 300.0
 """Seconds after which what a test waits for is taken not to come. Nothing depends on how long it takes."""
 
 _KERNEL_THREAD = 0x00200000

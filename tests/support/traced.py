@@ -14,7 +14,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-SECONDS = 120
+SECONDS = 300
 """After which a run that hangs is ended. No test measures time."""
 
 Counts = dict[str, int]

@@ -78,7 +78,7 @@ class Program:
 
     def finish(self, status: int = 0) -> list[str]:
         """What it prints from its beginning to its end, in lines, without its pauses; it must end with this status."""
-        out, error = self.process.communicate(timeout=60)
+        out, error = self.process.communicate(timeout=300)
         assert self.process.returncode == status, f"status {self.process.returncode}\n{out}\n{error}"
         print(error)  # why a sync was incomplete, where the test fails for it
         return self._lines + out.splitlines()

@@ -170,7 +170,7 @@ def test_runs_at_the_same_time_leave_one_whole_log(tmp_path: Path) -> None:
     )
     support = os.fspath(Path(__file__).parents[1] / "support")
     runs = [subprocess.Popen([sys.executable, "-c", code, path, str(pid), support], cwd="/") for pid in (1, 2)]
-    assert [run.wait(120) for run in runs] == [0, 0]
+    assert [run.wait(300) for run in runs] == [0, 0]
     found = list(read(path))
     assert found in ([denial(pid=1)] * 100, [denial(pid=2)] * 100)
     assert left_in(tmp_path) == ["denied.ndjson"]
