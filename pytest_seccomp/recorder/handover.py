@@ -49,17 +49,36 @@ def handed_over(
     host: Recorder, receive: Callable[[_socket.socket], tuple[tuple[int, memoryview] | None, str]]
 ) -> tuple[int, memoryview] | None:
     """Wait for the listener and what comes with it; None where pytest has none, or has ended. pytest may have stopped
-    at a system call in the middle of the hand-over, from which nobody can wake it: then it is ended, with a message."""
+    at a system call in the middle of the hand-over, from which nobody can wake it: then it is ended, with a message.
+    Where it is under no filter yet, it was stopped, or waits for a disk, and is waited for."""
+    target = host.settings.target
     poll = select.poll()
     poll.register(host.control, select.POLLIN)
+    before, stuck = _filters(target), False
     try:
         host.ready()
-        if poll.poll(_HANDOVER_SECONDS * 1000):
-            return receive(host.control)[0]
+        while not poll.poll(_HANDOVER_SECONDS * 1000):
+            if stuck:
+                end_stuck(target, f"no listener for {_HANDOVER_SECONDS} s")
+            if stuck or host.target.gone():
+                return None
+            stuck = before is None or _filters(target) != before  # and had time since then, or may just have begun
+        return receive(host.control)[0]
     except OSError:
         return None  # EPIPE, ECONNRESET: pytest has ended
-    end_stuck(host.settings.target, f"no listener for {_HANDOVER_SECONDS} s")
-    return None
+
+
+def _filters(pid: int) -> int | None:
+    """The most seccomp filters that a thread of a process is under, None where that is not known: before Linux 5.9, and
+    where the process has ended."""
+    counts: list[int] = []
+    try:
+        for tid in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{tid}/status", encoding="utf-8", errors="replace") as status:
+                counts += [int(line.split()[1]) for line in status if line.startswith("Seccomp_filters:")]
+    except OSError:
+        return None
+    return max(counts, default=None)
 
 
 def end_stuck(pid: int, reason: str) -> None:
