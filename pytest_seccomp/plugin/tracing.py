@@ -14,6 +14,9 @@ from pytest_seccomp.linux.headroom import make_room
 from pytest_seccomp.plugin.outcome import Outcome
 from pytest_seccomp.recorder import client, labels, protocol
 
+__tracebackhide__ = True
+"""Of pytest: in its reports of failures that pass through the wrappers in here they are not to be seen."""
+
 NAME = "seccomp-tracing"
 """Of the plugin that has these hooks, where there is a trace."""
 

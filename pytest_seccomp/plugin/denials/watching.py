@@ -19,6 +19,9 @@ from pytest_seccomp.recorder.watch import Denied, Seen, Watch
 from pytest_seccomp.trace.denials import COLLECTION, LATE, Denial
 from pytest_seccomp.trace.table import printable
 
+__tracebackhide__ = True
+"""Of pytest: in its reports of failures that pass through the wrappers in here they are not to be seen."""
+
 _KILLS = ("kill_process", "kill_thread")
 
 SECTION = "seccomp denials"

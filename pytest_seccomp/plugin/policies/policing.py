@@ -20,6 +20,9 @@ from pytest_seccomp.profile.in_process import MARKER, InProcess, calls
 from pytest_seccomp.recorder import labels
 from pytest_seccomp.trace.denials import Denial
 
+__tracebackhide__ = True
+"""Of pytest: in its reports of failures that pass through the wrappers in here they are not to be seen."""
+
 NAME = "seccomp-policies"
 
 LOGGED = "seccomp log"
