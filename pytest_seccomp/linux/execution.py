@@ -1,6 +1,7 @@
-"""execve(2) over several paths, for arguments of any kind: os.execve refuses an empty first one, the kernel does not.
+"""execve(2) over several paths, for arguments of any kind: os.execve refuses an empty first one, the kernel does not;
+and the environment that a program inherits.
 
-Source: execve(2).
+Sources: execve(2), environ(7).
 """
 
 import ctypes
@@ -14,6 +15,19 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def _strings(texts: Sequence[bytes]) -> "ctypes.Array[ctypes.c_char_p]":
     return (ctypes.c_char_p * (len(texts) + 1))(*texts, None)
+
+
+def environment() -> list[bytes]:
+    """What a program that is started now inherits. os.environ does not have what code in C has changed: `import
+    readline` alone sets COLUMNS and LINES."""
+    environ = ctypes.c_void_p.in_dll(_libc, "environ")
+    if environ.value is None:
+        return []
+    texts = ctypes.cast(environ, ctypes.POINTER(ctypes.c_char_p))
+    found: list[bytes] = []
+    while (text := texts[len(found)]) is not None:
+        found.append(text)
+    return found
 
 
 class Execution:

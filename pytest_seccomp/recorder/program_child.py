@@ -11,7 +11,7 @@ import socket
 from typing import NoReturn
 
 from pytest_seccomp.errors import RecorderError, UnusableError
-from pytest_seccomp.linux.execution import Execution
+from pytest_seccomp.linux.execution import Execution, environment
 from pytest_seccomp.linux.headroom import make_room
 from pytest_seccomp.linux.parent import end_with, outlive_parent
 from pytest_seccomp.recorder import labels, protocol
@@ -80,8 +80,7 @@ def _become(parts: Parts, parent: int) -> protocol.Message:
     client.send("begin", BASE, parts.name, 0)
     client.ring()
     fork_bell(client, parts.cookie, parts.messages, BASE)
-    environment = [name + b"=" + value for name, value in os.environb.items()]
-    execution = Execution(parts.path, parts.argv, environment)
+    execution = Execution(parts.path, parts.argv, environment())
     parts.news.sendall(protocol.encode(("ready",)))
     if not parts.news.recv(1):
         return ("broken", "nobody waits for it")

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from pytest_seccomp.linux import execution
 from pytest_seccomp.profile.policy import Policy
 from pytest_seccomp.recorder import protocol
 from pytest_seccomp.sandbox.request import Request
@@ -189,7 +190,7 @@ def _paths(executable: Any, environment: Any) -> list[bytes]:
 
 def _environment(environment: Any) -> list[bytes]:
     if environment is None:
-        return [name + b"=" + value for name, value in os.environb.items()]
+        return execution.environment()
     found = []
     for name, value in environment.items():
         if b"=" in os.fsencode(name):

@@ -1,6 +1,7 @@
 """What a program finds in a sandbox is what it finds when subprocess starts it: handed down, or given as arguments."""
 
 import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from limits import limit
 
+from pytest_seccomp.linux import execution
 from pytest_seccomp.sandbox.running import run
 from pytest_seccomp.sandbox.sandboxes import Sandboxes
 
@@ -43,6 +45,22 @@ print(json.dumps({
     "capabilities": status["CapEff"],
 }))
 """
+
+
+libc = ctypes.CDLL(None)
+
+
+@pytest.fixture(autouse=True)
+def environment_that_python_knows() -> Iterator[None]:
+    """Without what code in C has set, such as readline, which pdb imports: subprocess hands that down or not, as its
+    arguments and its version are."""
+    others = [entry.partition(b"=")[::2] for entry in execution.environment()]
+    others = [(name, value) for name, value in others if name not in os.environb]
+    for name, _ in others:
+        libc.unsetenv(name)
+    yield
+    for name, value in others:
+        libc.setenv(name, value, 1)
 
 
 def argv(*arguments: object) -> list[str]:
@@ -131,6 +149,16 @@ def test_what_a_test_changes_of_pytest_is_handed_down_too(
         assert both(sandboxes, argv()) != before
 
 
+def test_what_code_in_c_has_set_is_in_the_environment(sandboxes: Sandboxes) -> None:
+    libc.setenv(b"OF_C", b"1", 1)
+    try:
+        found = both(sandboxes, argv(), cwd="/")  # with that subprocess hands it down, whatever its version
+    finally:
+        libc.unsetenv(b"OF_C")
+    assert found["environment"]["OF_C"] == "1"
+    assert "OF_C" not in os.environ
+
+
 def test_a_folder_that_is_gone_is_handed_down(tmp_path: Path, sandboxes: Sandboxes) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -214,7 +242,7 @@ def test_a_user_that_a_test_has_become(sandboxes: Sandboxes) -> None:
 def test_descriptors_are_passed_on_under_their_numbers(close_fds: bool, tmp_path: Path, sandboxes: Sandboxes) -> None:
     with open(tmp_path / "1", "wb") as one, open(tmp_path / "2", "wb") as two, open(tmp_path / "3", "wb") as three:
         os.dup2(one.fileno(), 77)
-        os.dup2(two.fileno(), 5 if two.fileno() != 5 else 6, inheritable=False)
+        other = os.dup(two.fileno())  # the lowest that is free, and not inherited
         try:
             passed = (77, two.fileno())
             named = {"pass_fds": passed} if close_fds else {"close_fds": False}
@@ -223,6 +251,7 @@ def test_descriptors_are_passed_on_under_their_numbers(close_fds: bool, tmp_path
             assert isinstance(found["descriptors"][str(three.fileno())], str)
         finally:
             os.close(77)
+            os.close(other)
 
 
 def test_many_descriptors_are_passed_on(sandboxes: Sandboxes) -> None:
