@@ -21,9 +21,9 @@ from pytest_seccomp.sandbox.streams import limit_waiting
 _MODULE = "pytest_seccomp.sandbox.host"
 _CALLED = "the host of sandboxes"
 _LAST_STANDARD = 2
-_PATIENCE = 20.0
-"""Seconds in which a host or a supervisor has to answer. They do at once, unless somebody has stopped them: a program
-in a sandbox may, as it has the same user. Then they are killed."""
+_PATIENCE_MS = 20_000
+"""Milliseconds in which a host or a supervisor has to answer. They do at once, unless somebody has stopped them: a
+program in a sandbox may, as it has the same user. Then they are killed."""
 
 Spawn = Callable[[str, protocol.Message, str], socket.socket]
 """Starts `main` of a module with its first message, as `starting.start` does; returns the socket to it."""
@@ -37,10 +37,7 @@ class Sandboxes:
     are recorded although a policy is given.
     """
 
-    def __init__(
-        self, spawn: Spawn = starting.start, cookie: int = 0, *, record: bool = False, patience: float = _PATIENCE
-    ) -> None:
-        self._patience = patience
+    def __init__(self, spawn: Spawn = starting.start, cookie: int = 0, *, record: bool = False) -> None:
         self._host = 0
         """Its pid, where it has told it."""
         self._spawn = spawn
@@ -117,7 +114,7 @@ class Sandboxes:
             self._decoder = protocol.Decoder()
             self._control = self._spawn(_MODULE, (self.process,), _CALLED)
             self._host = 0
-            limit_waiting(self._control.fileno(), int(self._patience * 1000))
+            limit_waiting(self._control.fileno(), _PATIENCE_MS)
 
     def _fork(self) -> tuple[int, int, int]:
         assert self._control is not None
@@ -127,7 +124,7 @@ class Sandboxes:
         descriptors: list[int] = []
         try:
             try:
-                self._messages.send(control, protocol.encode(("sandbox", number, int(self._patience * 1000))))
+                self._messages.send(control, protocol.encode(("sandbox", number, _PATIENCE_MS)))
             except ConnectionError:
                 pass  # it has ended, and may have said why
             while True:

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
+from running import DEADLINE
+
 
 def run(program: str, *arguments: str | int | Path) -> "subprocess.CompletedProcess[str]":
     """Run the program and all that it starts to their end, and return what they printed."""
@@ -14,7 +16,7 @@ def run(program: str, *arguments: str | int | Path) -> "subprocess.CompletedProc
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE,
         check=False,
     )
 
