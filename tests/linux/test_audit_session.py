@@ -25,7 +25,7 @@ def test_a_session_is_inherited_and_is_that_of_records() -> None:
         print(ours != before, audit_session.current() == ours)
         print(int(subprocess.run(["cat", "/proc/self/sessionid"], capture_output=True).stdout) == ours)
         print(int(Path("/proc/self/loginuid").read_text()) == os.getuid())
-        log = AuditLog()
+        log = AuditLog(logged.ROOM)
         number = logged.run().number
         poll, sessions = select.poll(), []
         poll.register(log.descriptor, select.POLLIN)

@@ -9,14 +9,15 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import logged
 import pytest
 from child import output
 
 from pytest_seccomp.linux import bpf, raw
 from pytest_seccomp.linux.bpf_assembler import MAP_LOOKUP, R0, R1, R2, Assembler
 
-UNKNOWN_CALL = 0x1234
-"""A number that no system call has: nobody else makes it while a test counts it."""
+UNKNOWN_CALL = logged.new_number()
+"""Nobody else makes it while a test counts it, not even the same test in another run on this machine."""
 
 
 def word(value: int) -> bytes:

@@ -5,13 +5,13 @@ import os
 import struct
 from collections.abc import Callable
 
+import logged
 import pytest
 
 from pytest_seccomp.linux import bpf, raw
 from pytest_seccomp.linux.bpf_assembler import GET_CURRENT_TASK, MAP_LOOKUP, R0, R1, R2, R6, R7, R9, Assembler
 
-UNKNOWN_CALL = 0x1235
-"""A number that no system call has."""
+UNKNOWN_CALL = logged.new_number()
 
 MASK = 2**64 - 1
 

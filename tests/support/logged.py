@@ -19,6 +19,10 @@ FLAG_LOG = 2
 KILL_PROCESS, KILL_THREAD, TRAP, ERRNO = 0x80000000, 0, 0x30000, 0x50000
 USER_NOTIF, TRACE, LOG = 0x7FC00000, 0x7FF00000, 0x7FFC0000
 
+ROOM = 512 << 20
+"""Bytes of a reader's buffer. A test reads nothing while its child runs, and another beside it may be logged a hundred
+thousand calls meanwhile, for which the product's own, of an eighth, has no room."""
+
 _PROGRAM = """
 import ctypes, os, resource, struct, sys
 seccomp, flags, verdict, number, calls = [ctypes.c_ulong(int(argument)) for argument in sys.argv[1:6]]

@@ -206,10 +206,9 @@ def _audit() -> str | None:
             return f"not the initial {namespace} namespace: records have other numbers than this process sees"
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 9) as group:  # NETLINK_AUDIT
-            # Tests beside this one may be logged a hundred thousand calls: SO_RCVBUFFORCE
-            group.setsockopt(socket.SOL_SOCKET, 33, 64 * 1024 * 1024)
+            group.setsockopt(socket.SOL_SOCKET, 33, logged.ROOM)  # SO_RCVBUFFORCE
             group.bind((0, 1))  # AUDIT_NLGRP_READLOG
-            group.settimeout(10)
+            group.settimeout(60)
             number = b" syscall=%d " % logged.run().number
             while number not in group.recv(65536):
                 pass
