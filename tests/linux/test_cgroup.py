@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from cgroups import made_cgroup
+from running import until
 
 from pytest_seccomp.linux import cgroup
 from pytest_seccomp.linux.cgroup import Cgroup
@@ -108,5 +109,5 @@ def test_a_real_one() -> None:
             assert sorted(found.members()) == sorted([first.pid, second.pid])
             assert cgroup.find(str(inner.folder)).members() == [second.pid]
             assert cgroup.find(found.path.decode()).directory == found.directory
-        assert found.members() == []
+        until("no member", lambda: not found.members())
     assert found.members() == []

@@ -1,6 +1,7 @@
 """Cgroups of version 2 that a test makes, and removes with all that is in them."""
 
 import contextlib
+import errno
 import subprocess
 import sys
 import uuid
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from running import until
 
 
 def hierarchy() -> Path | None:
@@ -28,12 +31,13 @@ class Group:
     @classmethod
     @contextlib.contextmanager
     def make(cls, folder: Path) -> Iterator[Self]:
-        """Make it, and remove it, which the kernel allows when it is empty."""
+        """Make it, and remove it, which the kernel allows when it is empty: from Linux 6.19 on somewhat later than a
+        process in it was waited for."""
         folder.mkdir()
         try:
             yield cls(folder)
         finally:
-            folder.rmdir()
+            until("the end of an empty cgroup", lambda: _removed(folder))
 
     def child(self) -> contextlib.AbstractContextManager["Group"]:
         """One below it."""
@@ -52,6 +56,16 @@ class Group:
             yield child
         finally:
             child.communicate()
+
+
+def _removed(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True
 
 
 def made_cgroup() -> contextlib.AbstractContextManager[Group]:
