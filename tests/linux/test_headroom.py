@@ -18,7 +18,7 @@ PROGRAM = """
     connection.send("begin", labels.FIRST_TEST, '"a"', 0)
     connection.ring()
     kept, room = [], None
-    for _ in range(2000):
+    for _ in range(4000):
         kept.append([bytes(400) for _ in range(8)])  # as pytest keeps what it knows of a test
         if sys.argv[2] == "True":
             room = make_room()

@@ -74,7 +74,7 @@ def test_a_process_that_has_ended() -> None:
 def test_children_of_all_threads() -> None:
     """A thread's own children, and those of a thread that has ended."""
     program = """
-import os, subprocess, sys, threading
+import os, subprocess, sys, threading, time
 pids = []
 def start():
     pids.append(subprocess.Popen(["sleep", "100"], stdout=subprocess.DEVNULL).pid)
@@ -82,6 +82,8 @@ def start_and_stay():
     start(); ready.set(); done.wait()
 ready, done = threading.Event(), threading.Event()
 thread = threading.Thread(target=start); thread.start(); thread.join()
+while len(os.listdir("/proc/self/task")) > 1:  # its child is still its own
+    time.sleep(0.001)
 thread = threading.Thread(target=start_and_stay); thread.start(); ready.wait()
 start()
 print(*pids, flush=True)

@@ -144,7 +144,7 @@ def test_a_thread_that_ends_hands_on_a_signal_to_one_that_sleeps() -> None:
             threading.Thread(target=ends, daemon=True).start()
             threading.Thread(target=sleeps, daemon=True).start()
             sleeping.wait()
-            say(os.read(reading, 100))
+            say(os.read(reading, 6))  # the others come later, or are one with it
 
         def before_the_verdict(call):
             # To the whole process; the thread that waits in its call may be chosen
@@ -268,7 +268,7 @@ def test_killed_during_the_verdict(action: str) -> None:
                 if not pid:
                     denied()
                 pids.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-            say({-9} <= {*pids} <= {-9, -31, 31}, traced(os.getpid()))
+            say({*pids} - {-9, -31, 31}, traced(os.getpid()))
 
         def before_the_verdict(call):
             def kill(tid=call.tid):
@@ -286,8 +286,7 @@ def test_killed_during_the_verdict(action: str) -> None:
         killers = []
     """
     ended = Supervised(program, {"sched_yield": action}).run()
-    assert ended.status == 0
-    assert ended.said[0].endswith("['0']")
+    assert (ended.status, ended.said) == (0, ["set() ['0']"])
     assert len(ended.records) == 60
     assert all(record == "gone" or record == [action, True, "sched_yield"] for record in ended.records)
 
@@ -304,13 +303,12 @@ def test_another_thread_executes_a_program_meanwhile(action: str) -> None:
                 for _ in range(random.randrange(20000)):
                     pass
                 os.execv("/bin/true", ["true"])
-            say({0} <= {run_child(executes) for _ in range(30)} <= {0, 31})
+            say({run_child(executes) for _ in range(30)} - {0, 31})
 
         import random
     """
     ended = Supervised(program, {"sched_yield": action}).run()
-    assert ended.status == 0
-    assert len(ended.said) == 1
+    assert (ended.status, ended.said) == (0, ["set()"])
     assert all(record in ("gone", [action, True, "sched_yield"]) for record in ended.records)
 
 
