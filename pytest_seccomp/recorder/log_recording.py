@@ -15,6 +15,7 @@ from pytest_seccomp.recorder import labels, protocol
 from pytest_seccomp.recorder.kernel_log import AUDIT, KMSG
 from pytest_seccomp.recorder.log_marks import RINGS, first_number
 from pytest_seccomp.recorder.log_scope import TracedProcesses
+from pytest_seccomp.recorder.sentinel import Sentinel
 
 TYPE_CHECKING = False  # of typing, which costs 4 ms
 if TYPE_CHECKING:
@@ -85,6 +86,10 @@ class LogRecording:
         """What has come on the control socket since the last boundary."""
         self._boundaries: list[_Boundary] = []
         self._ask_until: float | None = None
+        self._last: bytes | None = None
+        """The name that the sentinel's record will have."""
+        self._end: int | None = None
+        """The serial of that record, once it has come."""
         self._poll = select.poll()
 
     def run(self) -> None:
@@ -149,6 +154,8 @@ class LogRecording:
             for record in records:
                 call = record.call
                 if call.action != LOG or not self._is_ours(record):
+                    if record.process.comm == self._last:
+                        self._end = record.serial
                     continue
                 number = call.number - first
                 if 0 <= number < 2 * RINGS and call.audit_arch == native_arch:
@@ -248,19 +255,47 @@ class LogRecording:
         """No message and no last marker comes any more; what was logged until now is on its way."""
         if not self._reading:
             return
-        poll = select.poll()
-        poll.register(self._log.descriptor, select.POLLIN)
-        end = time.monotonic() + _ON_ITS_WAY_SECONDS
-        while poll.poll(_QUIET_MS) and time.monotonic() < end:
-            self._read_records()
+        self._read_up_to_now()
         self._read_messages()
         self._settle()
+        before = self._log.lost
+        if self._end is None:
+            self._host.ledger.miss(None)
+        elif self._log.losses(self._end):
+            self._host.ledger.miss(self._log.lost - before)
         self._stop_reading()
         left = [message for boundary in self._boundaries for message in boundary.messages] + self._sent
         self._boundaries, self._sent = [], []
         for message in left:
             if message != _FINISH:  # it does not hear of its end: its files are not written
                 self._host.handle(message)
+
+    def _read_up_to_now(self) -> None:
+        """Read what was logged before now, whenever the kernel comes to send it: up to the record of a call that is
+        made now. Of what is printed that need not come, nor can it be had where no process can be made."""
+        poll = select.poll()
+        poll.register(self._log.descriptor, select.POLLIN)
+        end = time.monotonic() + _ON_ITS_WAY_SECONDS
+        sentinel = None
+        try:
+            if self._log.source != KMSG:
+                sentinel = Sentinel(self._close_in_sentinel)
+                self._last = sentinel.ask()
+        except OSError:
+            pass
+        if sentinel is None or self._last is None:
+            while poll.poll(_QUIET_MS) and time.monotonic() < end:
+                self._read_records()
+            return
+        self._read_records()
+        while (self._end is None or self._log.missing(self._end)) and (left := end - time.monotonic()) > 0:
+            poll.poll(1000 * left)
+            self._read_records()
+        sentinel.close()
+
+    def _close_in_sentinel(self) -> None:
+        self._log.close()
+        self._host.close_in_child()
 
 
 def _caller(record: SeccompRecord) -> Caller:

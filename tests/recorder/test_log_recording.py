@@ -354,6 +354,33 @@ def test_a_pytest_that_ends_without_a_word(tmp_path: Path, monkeypatch: pytest.M
     assert not end["complete"]
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_is_on_its_way_when_pytest_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, lost: bool
+) -> None:
+    """It comes when the kernel comes to it: what was logged after it has come, and then none may be missing."""
+    target = subprocess.Popen([sys.executable, "-I", "-S", "-c", "input()"], stdin=subprocess.PIPE)
+    made_up = MadeUp(tmp_path, monkeypatch, target.pid)
+    made_up.attach()
+    one_test(made_up)
+    if lost:
+        request.getfixturevalue("impatient")
+
+    def on_their_way() -> None:
+        ring = made_up.announce(BASE + 4, ("end", BASE, '"passed"'), ("begin", BASE + 4, '"second"', 0))
+        made_up.call(GETPID, 5, lost=lost)
+        made_up.call(ring, lost=lost)
+
+    made_up.on_their_way = on_their_way
+    target.kill()
+    target.communicate()
+    made_up.thread.join(30)
+    made_up.close()
+    first = made_up.lines()[0]
+    assert (first["outcome"], first["complete"], first["lost"]) == ("passed", not lost, 6 if lost else 0)
+    assert calls(made_up) == ({} if lost else {GETPID: {"call": 5}})
+
+
 def test_a_pytest_that_ends_before_it_has_its_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = subprocess.Popen([sys.executable, "-I", "-S", "-c", "input()"], stdin=subprocess.PIPE)
     made_up = MadeUp(tmp_path, monkeypatch, target.pid)

@@ -59,6 +59,21 @@ class _Messages:
         """Stays open: the test may still write."""
 
 
+class _Sentinel:
+    """In place of Sentinel: its call is logged, after what else is on its way."""
+
+    def __init__(self, made_up: "MadeUp") -> None:
+        self._made_up = made_up
+
+    def ask(self) -> bytes:
+        self._made_up.on_their_way()
+        self._made_up.call(1, pid=PID + 1, session=SESSION + 1, comm=b"sentinel")
+        return b"sentinel"
+
+    def close(self) -> None:
+        """There is no process."""
+
+
 class MadeUp:
     """Runs the recorder in a thread of this process; the methods are what pytest does and the kernel says of it."""
 
@@ -67,9 +82,12 @@ class MadeUp:
         self.serial = 100
         self.rung = 0
         self.path = path / "spool.ndjson"
+        self.on_their_way: Callable[[], None] = lambda: None
+        """Makes the records come that were made before the end of pytest, when the recorder asks for all of them."""
         self._ours, theirs = socket.socketpair()
         self._decoder = protocol.Decoder()
         monkeypatch.setattr(kernel_log, "AuditLog", lambda: self.kernel)
+        monkeypatch.setattr(log_recording, "Sentinel", lambda _: _Sentinel(self))
         log = open_log(AUDIT, ["log"])
         self.kernel.put(Message(RECORD_TYPE, self._text(PID, 1)))
         log.receive()
