@@ -268,12 +268,17 @@ class Recorder:
     def look_after_target(self) -> None:
         """After a hand-over that was none: where pytest lives on, its files are its own; where it was killed, ours."""
         self.control.setblocking(False)
+        self.wait_for_targets_end()
+        if self.target.gone():
+            self.target_has_ended()
+
+    def wait_for_targets_end(self) -> None:
+        """Wait, for a while, until pytest is gone: where it is process 1, all of ours end with it, and what one of them
+        had begun in its place would be half done."""
         if self.target.descriptor is not None:
             poll = select.poll()
             poll.register(self.target.descriptor, select.POLLIN)
             poll.poll(_END_MS)
-        if self.target.gone():
-            self.target_has_ended()
 
     def _keep_watch(self) -> None:
         """The session that owns the trace has no recorder (an xdist controller): merge in its place if it is killed."""

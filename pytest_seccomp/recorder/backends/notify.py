@@ -143,6 +143,7 @@ def record(host: Recorder, _checked: Checked) -> None:
     guard.release()
     supervisor.serve()
     supervisor.close()
+    host.wait_for_targets_end()  # from Linux 6.11 on, a process that ends is traced no more before it is gone
     host.target_has_ended()
 
 
