@@ -10,5 +10,7 @@ def limit(number: int, value: int) -> Iterator[None]:
     """Another soft limit, RLIMIT_*."""
     before = resource.getrlimit(number)
     resource.setrlimit(number, (value, before[1]))
-    yield
-    resource.setrlimit(number, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(number, before)
