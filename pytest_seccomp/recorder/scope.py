@@ -125,14 +125,17 @@ class Scope:
             return True
         member = self._members.get(pid)
         if member is not None and now - member.seen < REFRESH_SECONDS:
+            self._has_entered(member, session)
             return True
         stat = self._processes.stat(pid)
         if stat is None or time_ms < self._boot_ms() + stat.start * _TICK_MS - _SLACK_MS:
             # Of a process that has ended, whoever has its pid now
             if member is not None:
+                self._has_entered(member, session)
                 return True
             return None if any(other.session == session for other in self._members.values()) else False
         if member is not None and member.start == stat.start:
+            self._has_entered(member, session)
             return True
         if pid in self._others or not self._belongs(pid, stat):
             self._others.add(pid)
@@ -199,6 +202,12 @@ class Scope:
         member.session = session
         if self._newest < session < NO_ID:
             self._sessions.setdefault(session, set()).update(member.targets)
+
+    def _has_entered(self, member: _Member, session: int) -> None:
+        """A record says it, before the member was looked up again: what it has started since may have ended by then. A
+        record may be late: of two sessions of a process the later one has the higher number."""
+        if member.session in (None, NO_ID) or session > member.session:
+            self._follow(member, session)
 
     def _belongs(self, pid: int, stat: Stat) -> bool:
         """Whether a process is a member that no refresh has found, because it is that new or because a sibling ended

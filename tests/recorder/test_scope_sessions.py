@@ -49,6 +49,32 @@ def test_by_one_whose_record_comes_first(watched: Machine) -> None:
     assert watched.holds(99999, session=NEW) is True
 
 
+def test_by_a_member_of_which_a_record_tells_it(watched: Machine) -> None:
+    """Before it is looked up again: what it has started may end meanwhile."""
+    watched.begin_session(CHILD, NEW)
+    assert watched.holds(99999, session=NEW) is False
+    assert watched.holds(CHILD, session=NEW) is True
+    assert watched.holds(99999, session=NEW) is True
+
+
+def test_by_a_member_that_has_ended_since(watched: Machine) -> None:
+    watched.end(CHILD)
+    watched.pass_by(REFRESH_SECONDS)
+    assert watched.holds(CHILD, session=NEW) is True
+    assert watched.holds(99999, session=NEW) is True
+
+
+def test_a_record_of_the_session_before_is_late(watched: Machine) -> None:
+    """That one may be others', too."""
+    watched.start(5000, session=NEW)
+    watched.scope.add(5000)
+    watched.begin_session(5000, NEW + 1)
+    watched.pass_by(REFRESH_SECONDS)
+    assert watched.holds(5000, session=NEW) is True
+    assert watched.holds(99999, session=NEW + 1) is True
+    assert watched.holds(99999, session=NEW) is not True
+
+
 @pytest.mark.parametrize("session", [SESSION - 1, NO_ID])
 def test_one_that_is_older_than_the_watch(watched: Machine, session: int) -> None:
     """Of a process that has come in from outside, and others have it: of whoever ended, it is not known."""
