@@ -93,7 +93,6 @@ class Channel:
 
     def _wait_for_sentinel(self) -> bool:
         """Whether the record of a call that is made now has come, after all others that were made before."""
-        deadline = time.monotonic() + self._seconds
         attempts = 2
         poll = select.poll()
         poll.register(self.descriptor, select.POLLIN)
@@ -102,6 +101,7 @@ class Channel:
                 break
         self._serial = -1
         self._name = self._sentinel.ask()
+        deadline = time.monotonic() + self._seconds  # to read what there was may have taken longer
         poll.register(self._sentinel.descriptor, 0)
         while True:
             self.receive()

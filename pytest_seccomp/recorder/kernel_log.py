@@ -118,8 +118,10 @@ class SeccompLog:
             return
         own, poll, end = os.getpid(), select.poll(), time.monotonic() + _OWN_SECONDS
         poll.register(self.descriptor, select.POLLIN)
-        while (left := end - time.monotonic()) > 0:
-            poll.poll(1000 * left)
+        left = _OWN_SECONDS
+        while left > 0:
+            left = end - time.monotonic()
+            poll.poll(max(0, 1000 * left))  # and a last time after the end: this process may not have run until then
             if any(record.process.pid == own and record.call.action == LOG for record in self.receive()):
                 raise BackendError(
                     "this process is under a filter itself that has each of its calls logged: it was started by a "

@@ -104,9 +104,10 @@ def _records(log: SeccompLog, seconds: float) -> Iterator[SeccompRecord]:
     """What comes within some seconds."""
     poll = select.poll()
     poll.register(log.descriptor, select.POLLIN)
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        poll.poll(1000 * left)
+    left, end = seconds, time.monotonic() + seconds
+    while left > 0:
+        left = end - time.monotonic()
+        poll.poll(max(0, 1000 * left))  # and a last time after the end: this process may not have run until then
         yield from log.receive()
 
 

@@ -65,7 +65,9 @@ def test_more_than_the_buffer_holds(spool: Path) -> None:
         except BackendError:
             pass
     pid, number = denying.child(logged.LOG, times=2000)
-    (reason,) = log.sync()
+    while (reasons := log.sync())[0].endswith("within 2 s"):  # they may leave no room for the sentinel's, either
+        pass
+    (reason,) = reasons
     count, words = reason.split(" ", 1)
     print(words)
     print(int(count.replace(",", "")) >= 2000 - len(of(number)) > 0)
@@ -85,29 +87,39 @@ def test_more_than_the_buffer_holds(spool: Path) -> None:
 
 @pytest.mark.needs("audit")
 def test_where_it_does_not_come_nobody_waits_for_seconds_each_time(spool: Path) -> None:
-    """As under a flood that kmsg does not print."""
+    """As under a flood that kmsg does not print. The time that it takes to read what there is before does not count."""
     program = """
     log = Channel("audit", taken.append, lambda: None)
     waited = []
+    class Clock:
+        now = 1000.0
+        monotonic = staticmethod(lambda: Clock.now)
     class Poll:
         def register(self, *_): pass
         def poll(self, ms):
             waited.append(ms)
             return []
-    real, channel.select.poll = channel.select.poll, Poll
-    log.receive = lambda: False
+    real, channel.select.poll, channel.time = channel.select.poll, Poll, Clock
+    there = []
+    def receive():
+        Clock.now += 3 * len(there)
+        return bool(there and there.pop())
+    log.receive = receive
     for _ in range(3):
+        there.append(True)
         print(log.sync())
-    print([1000 < ms <= 2000 for ms in waited], [0 < ms <= 200 for ms in waited])
-    channel.select.poll = real
+    print(waited)
+    channel.select.poll, channel.time = real, time
     del log.receive
-    print(log.sync(), log._seconds)
+    while log.sync():  # until it comes in as short a time
+        pass
+    print(log._seconds)
     log.close()
     """
     reason = "['the kernel\\'s log (audit) does not come: no record of a call made now within 2 s']"
     found = run(CHANNEL + program, spool, watched=False)
     assert [line.replace('"', "'") for line in found[:3]] == [reason.replace("\\", "")] * 3
-    assert found[3:] == ["[True, False, False] [False, True, True]", "[] 2.0"]
+    assert found[3:] == ["[2000, 200, 200]", "2.0"]
 
 
 @pytest.mark.needs("audit")
