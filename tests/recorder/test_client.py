@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from child import output
 from running import until
+from traces import has_ended
 
 from pytest_seccomp.errors import BackendError, RecorderError, UnusableError
 from pytest_seccomp.linux.architecture import native
@@ -45,7 +46,7 @@ START = """
 def spooled(path: Path, program: str) -> list[dict[str, Any]]:
     """The lines of the spool after a traced program."""
     assert output(START + program, path) == "done\n"
-    until("the end of the recorder", lambda: '"kind":"end"' in path.read_text())
+    until("the end of the recorder", lambda: has_ended(path))
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 

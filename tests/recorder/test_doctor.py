@@ -125,6 +125,8 @@ def test_without_privilege_the_others_name_it() -> None:
     assert "CAP_AUDIT_READ" in audit["detail"]
     assert "as root" in audit["remedy"]
     if os.path.exists("/dev/kmsg"):
-        assert kmsg["works"] or "CAP_SYSLOG" in kmsg["detail"]
+        # None is printed where auditd takes them, or where others have used up what is printed in five seconds
+        reasons = ("CAP_SYSLOG", "no record of a child's calls was printed")
+        assert kmsg["works"] or any(reason in kmsg["detail"] for reason in reasons)
     else:  # as in a container
         assert "no /dev/kmsg" in kmsg["detail"]

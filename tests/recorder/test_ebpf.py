@@ -12,6 +12,7 @@ import pytest
 from child import output
 from links import is_attached
 from running import kill, until
+from traces import has_ended
 
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.recorder import ebpf_programs, labels
@@ -47,7 +48,7 @@ START = """
 def spooled(path: Path, program: str) -> list[dict[str, Any]]:
     """The lines of the spool after a traced program."""
     assert output(dedent(START) + dedent(program), path) == "done\n"
-    until("the end of the recorder", lambda: '"kind":"end"' in path.read_text())
+    until("the end of the recorder", lambda: has_ended(path))
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
@@ -231,7 +232,7 @@ def test_nothing_is_attached_after_a_kill(tmp_path: Path, victim: str) -> None:
         if victim == "pytest":
             process.kill()
         else:
-            recorder = recorder_of(tmp_path / "spool")
+            recorder = until("the recorder", lambda: recorder_of(tmp_path / "spool"))
             assert recorder is not None
             kill(recorder)
             process.stdin.close()
@@ -279,7 +280,7 @@ def test_the_recorders_of_a_run_share_one_set_of_programs(tmp_path: Path) -> Non
     _, _, free = shared(tmp_path)
     assert free == 3  # one for the check, one each
     for spool, count in ((path, 3), (tmp_path / "spool2", 4)):
-        until("the end of the recorder", lambda spool=spool: '"kind":"end"' in spool.read_text())  # type: ignore[misc]
+        until("the end of the recorder", lambda spool=spool: has_ended(spool))  # type: ignore[misc]
         test = json.loads(spool.read_text().splitlines()[0])
         assert test["syscalls"] == [[ARCH, IOCTL, {"call": count}]]
     nothing_is_attached(tmp_path)

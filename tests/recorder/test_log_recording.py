@@ -14,7 +14,7 @@ from running import until
 
 from pytest_seccomp.linux.architecture import I386, native
 from pytest_seccomp.linux.seccomp_record import RECORD_TYPE
-from pytest_seccomp.recorder import labels, log_recording, log_scope, protocol
+from pytest_seccomp.recorder import labels, log_scope, protocol
 
 ARCH = native().audit_arch
 BASE = labels.FIRST_TEST
@@ -32,10 +32,9 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MadeUp]
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What does not come is given up soon."""
-    monkeypatch.setattr(log_recording, "_ON_ITS_WAY_SECONDS", 0.05)
-    monkeypatch.setattr(log_recording, "_LAST_SECONDS", 0.2)
+def impatient(made_up: MadeUp) -> None:
+    """What does not come is given up in the end."""
+    made_up.gives_up = True
 
 
 def one_test(made_up: MadeUp, base: int = BASE) -> None:
@@ -173,7 +172,7 @@ def test_a_record_that_is_late_is_waited_for(made_up: MadeUp) -> None:
     late = made_up.text(GETPID)
     made_up.ring(labels.HARNESS, ("end", BASE, '"passed"'))
     made_up.call(1)
-    until("the records", lambda: made_up.recorder.counts(labels.HARNESS).get(ARCH << 32 | 1))
+    until("the records", lambda: made_up.counted(labels.HARNESS, 1))
     assert made_up.lines() == []
     made_up.other(late, RECORD_TYPE)
     until("the test's line", made_up.lines)
@@ -187,7 +186,7 @@ def test_messages_wait_for_their_marker(made_up: MadeUp) -> None:
     one_test(made_up)
     ring = made_up.announce(BASE + 4, ("end", BASE, '"passed"'), ("begin", BASE + 4, '"second"', 0))
     made_up.call(GETPID, 2)
-    until("the records", lambda: made_up.recorder.counts(CALL).get(ARCH << 32 | GETPID) == 2)
+    until("the records", lambda: made_up.counted(CALL, GETPID) == 2)
     made_up.call(ring)
     made_up.call(GETPID, 3)
     made_up.ring(labels.HARNESS, ("end", BASE + 4, '"passed"'), ("finish",))
@@ -244,7 +243,7 @@ def test_where_the_last_marker_is_lost_another_one_tells_how_many_are(made_up: M
     assert end["reasons"] == [f"4 audit records were lost: they did not come: {REMEDY}"]
 
 
-def test_a_marker_in_between_that_is_lost(made_up: MadeUp) -> None:
+def test_a_marker_in_between_that_is_lost(made_up: MadeUp, impatient: None) -> None:
     """The next one says so: it is not waited for, and what belongs to it is not mixed up with what follows."""
     made_up.attach()
     one_test(made_up)
@@ -355,16 +354,12 @@ def test_a_pytest_that_ends_without_a_word(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("lost", [False, True])
-def test_what_is_on_its_way_when_pytest_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, lost: bool
-) -> None:
+def test_what_is_on_its_way_when_pytest_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: bool) -> None:
     """It comes when the kernel comes to it: what was logged after it has come, and then none may be missing."""
     target = subprocess.Popen([sys.executable, "-I", "-S", "-c", "input()"], stdin=subprocess.PIPE)
     made_up = MadeUp(tmp_path, monkeypatch, target.pid)
     made_up.attach()
     one_test(made_up)
-    if lost:
-        request.getfixturevalue("impatient")
 
     def on_their_way() -> None:
         ring = made_up.announce(BASE + 4, ("end", BASE, '"passed"'), ("begin", BASE + 4, '"second"', 0))
@@ -374,7 +369,7 @@ def test_what_is_on_its_way_when_pytest_ends(
     made_up.on_their_way = on_their_way
     target.kill()
     target.communicate()
-    made_up.thread.join(30)
+    made_up.wait_for_its_end()
     made_up.close()
     first = made_up.lines()[0]
     assert (first["outcome"], first["complete"], first["lost"]) == ("passed", not lost, 6 if lost else 0)

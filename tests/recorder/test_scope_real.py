@@ -22,6 +22,11 @@ def now_ms() -> int:
     return int(1000 * time.time())
 
 
+def scope_in_which_no_time_passes() -> Scope:
+    """It forgets nobody, however busy the machine is."""
+    return Scope(clock=lambda: 1000.0)
+
+
 PROGRAM = """
 import subprocess, sys
 if len(sys.argv) > 1:
@@ -66,18 +71,22 @@ def test_descendants(family: "subprocess.Popen[bytes]") -> None:
 
 
 def test_a_process_that_starts_and_is_denied_at_once_is_not_older_than_itself() -> None:
-    """The clocks are set right: its record has about the time of its start."""
+    """The clocks are set right: its record has about the time of its start. On a busy machine that is not always about
+    the time at which it was asked for."""
     scope = Scope()
     scope.add(os.getpid())
-    for _ in range(5):
+    started_at_once = 0
+    while started_at_once < 5:
         before = now_ms()
         child = subprocess.Popen(READING, stdin=subprocess.PIPE)
-        assert scope.holds(child.pid, before, NO_ID) is True
+        if now_ms() - before < 80:
+            started_at_once += 1
+            assert scope.holds(child.pid, before, NO_ID) is True
         child.communicate()
 
 
 def test_a_child_that_has_ended() -> None:
-    scope = Scope()
+    scope = scope_in_which_no_time_passes()
     scope.add(os.getpid())
     child = subprocess.Popen(READING, stdin=subprocess.PIPE)
     scope.refresh()
@@ -89,7 +98,7 @@ def test_a_child_that_has_ended() -> None:
 def test_members_of_a_cgroup() -> None:
     target = subprocess.Popen(READING, stdin=subprocess.PIPE)
     with made_cgroup() as outer, outer.child() as inner, outer.process() as first:
-        scope = Scope()
+        scope = scope_in_which_no_time_passes()
         scope.add(target.pid, cgroup.find(str(outer.folder)))
         with inner.process() as second, inner.process() as third:
             scope.refresh()

@@ -14,6 +14,8 @@ DENIED = f"""
 import sys
 sys.path.append({denying.FOLDER!r})
 import denying, logged
+from pytest_seccomp.linux import audit_session
+audit_session.begin()
 print("ready", flush=True)
 for line in sys.stdin:
     if line == "child\\n":
@@ -22,7 +24,8 @@ for line in sys.stdin:
 
 
 class Server:
-    """A process that is no descendant of the one that watches, and that has a child denied a call on request."""
+    """A process that is no descendant of the one that watches, and that has a child denied a call on request. In a
+    session of its own: of what others are denied it is known that it is not the child, which may be one of many."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
@@ -59,8 +62,7 @@ def spool(tmp_path: Path) -> Path:
 
 @pytest.mark.needs("audit")
 def test_a_target_is_added_and_removed(spool: Path, server: Server) -> None:
-    """What its children are denied may be told as incomplete: they end before they can be looked up. So may what
-    others on this machine are denied."""
+    """What its children are denied may be told as incomplete: they end before they can be looked up."""
     program = f"""
     def sees(pid):
         seen = w.sync()

@@ -1,5 +1,5 @@
-"""A recorder of the kernel's log whose kernel and whose pytest are made up: what both say, and in which order, is the
-test's."""
+"""A recorder of the kernel's log whose kernel, whose pytest and whose time are made up: what both say, and in which
+order, is the test's, and time passes when a test has it pass."""
 
 import json
 import os
@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import printed
 import pytest
+from running import until
 
+from pytest_seccomp.linux import audit_control
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.audit_log import Message
 from pytest_seccomp.linux.seccomp_record import LOG, RECORD_TYPE
@@ -40,15 +42,19 @@ class _Messages:
         self.overruns = self.dropped = 0
         self._waiting: list[Message] = []
         self._lock = threading.Lock()
+        self.all_read = True
+        """Whether the reader has come back for more after the last message."""
 
     def put(self, message: Message) -> None:
         with self._lock:
             self._waiting.append(message)
+            self.all_read = False
         os.eventfd_write(self.descriptor, 1)
 
     def receive(self) -> list[Message]:
         with self._lock:
             found, self._waiting = self._waiting, []
+            self.all_read = not found
         try:
             os.eventfd_read(self.descriptor)
         except BlockingIOError:
@@ -74,20 +80,33 @@ class _Sentinel:
         """There is no process."""
 
 
+def _refuse() -> audit_control.Status:
+    raise PermissionError
+
+
 class MadeUp:
-    """Runs the recorder in a thread of this process; the methods are what pytest does and the kernel says of it."""
+    """Runs the recorder in a thread of this process; the methods are what pytest does and the kernel says of it.
+
+    Its clock stands still: what does not come is waited for. Time passes while the end of the recorder is waited for,
+    and where `gives_up` is set, while pytest waits for an answer: always after the recorder has read what there is.
+    """
 
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch, target: int) -> None:
         self.kernel = _Messages()
         self.serial = 100
         self.rung = 0
+        self.gives_up = False
+        self._now = 1000.0
         self.path = path / "spool.ndjson"
         self.on_their_way: Callable[[], None] = lambda: None
         """Makes the records come that were made before the end of pytest, when the recorder asks for all of them."""
         self._ours, theirs = socket.socketpair()
         self._decoder = protocol.Decoder()
+        clock = SimpleNamespace(monotonic=lambda: self._now, sleep=time.sleep)
+        monkeypatch.setattr(log_recording, "time", clock)
         monkeypatch.setattr(kernel_log, "AuditLog", lambda: self.kernel)
         monkeypatch.setattr(log_recording, "Sentinel", lambda _: _Sentinel(self))
+        monkeypatch.setattr(audit_control, "status", _refuse)  # which is that of the real kernel
         log = open_log(AUDIT, ["log"])
         self.kernel.put(Message(RECORD_TYPE, self._text(PID, 1)))
         log.receive()
@@ -106,10 +125,20 @@ class MadeUp:
     def close(self) -> None:
         """End the recorder."""
         self._ours.close()
-        self.thread.join(30)
+        self.wait_for_its_end()
         self.recorder.control.close()
-        assert not self.thread.is_alive()
         os.close(self.kernel.descriptor)
+
+    def wait_for_its_end(self) -> None:
+        """It has seen that pytest or the connection has ended."""
+
+        def ended() -> bool:
+            self.thread.join(0.1)
+            if self.thread.is_alive():
+                self._let_time_pass()
+            return not self.thread.is_alive()
+
+        until("the end of the recorder", ended)
 
     def send(self, *message: object) -> None:
         """A message on the control socket."""
@@ -161,15 +190,32 @@ class MadeUp:
                 return answer
             again()
 
+    def counted(self, label: int, number: int) -> int:
+        """How often a call was counted for a label that the recorder has not written yet."""
+        counts = self.recorder.ledger._by_label.get(label, {})
+        return counts.get(native().audit_arch << 32 | number, 0)
+
     def lines(self) -> list[dict[str, Any]]:
         """Those of the spool so far."""
         return [json.loads(line) for line in self.path.read_text(encoding="ascii").splitlines()]
 
     def _answer(self) -> protocol.Message:
-        self._ours.settimeout(60)
+        self._ours.settimeout(0.1 if self.gives_up else 60)
         while True:
-            for answer in self._decoder.feed(self._ours.recv(65536)):
+            try:
+                data = self._ours.recv(65536)
+            except TimeoutError:
+                assert self.gives_up
+                self._let_time_pass()
+                continue
+            for answer in self._decoder.feed(data):
                 return answer
+
+    def _let_time_pass(self) -> None:
+        """As much as what does not come is waited for, if the recorder reads and has read all."""
+        if self.kernel.all_read:
+            self._now += log_recording._ON_ITS_WAY_SECONDS
+            os.eventfd_write(self.kernel.descriptor, 1)  # it looks at the clock
 
     def _text(self, pid: int, number: int, **record: Any) -> bytes:
         told = {"session": SESSION, "action": LOG, "audit_arch": native().audit_arch, **record}

@@ -102,6 +102,12 @@ def objects(path: Path) -> list[Any]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def has_ended(path: Path) -> bool:
+    """Whether a spool that a recorder writes has its last line, and all of it."""
+    text = path.read_text(encoding="ascii")
+    return text.endswith("}\n") and text.splitlines()[-1].startswith('{"kind":"end"')
+
+
 def final_line(spooled: Members) -> Members:
     """What becomes of a spool's line in the tests file."""
     entries = []
