@@ -17,13 +17,13 @@ PROGRAM = """
     connection.attach()
     connection.send("begin", labels.FIRST_TEST, '"a"', 0)
     connection.ring()
-    kept, room = [], None
-    for _ in range(4000):
-        kept.append([bytes(400) for _ in range(8)])  # as pytest keeps what it knows of a test
+    kept, room = [None] * 8000, None
+    for number in range(4000):
+        kept[2 * number] = [bytes(400) for _ in range(8)]  # as pytest keeps what it knows of a test
         if sys.argv[2] == "True":
             room = make_room()
         connection.mark(labels.FIRST_TEST + labels.CALL)
-        kept.append([bytes(300) for _ in range(8)])
+        kept[2 * number + 1] = [bytes(300) for _ in range(8)]
         connection.mark(labels.HARNESS)
     connection.send("end", labels.FIRST_TEST, '"passed"')
     connection.finish()
