@@ -177,8 +177,15 @@ def test_other_calls_and_namespaces_are_none(machine: Machine) -> None:
     assert machine.processes == []
 
 
-def test_a_process_that_may_not_be_traced_is_left_alone() -> None:
+def test_a_process_that_may_not_be_traced_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     # Nobody may trace a process that is traced already
+    fork, forked = os.fork, []
+
+    def noted() -> int:
+        forked.append(fork())
+        return forked[-1]
+
+    monkeypatch.setattr(os, "fork", noted)
     program = "import ctypes, time; ctypes.CDLL(None).ptrace(0, 0, 0, 0); print(flush=True); time.sleep(1000)"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
@@ -187,6 +194,8 @@ def test_a_process_that_may_not_be_traced_is_left_alone() -> None:
             assert restarter.start(child.pid) is None
         finally:
             child.kill()
+    (restarting,) = forked
+    assert os.waitpid(restarting, 0)[0] == restarting  # or whoever waits for any child would find it
 
 
 def test_a_process_is_left_alone_where_there_can_be_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
