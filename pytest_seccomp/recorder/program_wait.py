@@ -50,13 +50,19 @@ def wait(program: TracedProgram, tell: Callable[[int, int], None], *, for_others
     """
     held = {number for number in _PASSED_ON if signal.getsignal(number) != signal.SIG_IGN} | {signal.SIGCHLD}
     status: int | None = None
-    told = False
+    told = nobody_seen = False
     while True:
-        for pid, its in _ended():
-            if pid == program.pid:
-                status = its
-        if status is not None and not (for_others and program.others()):
-            return status
+        ended = dict(_ended())
+        status = ended.get(program.pid, status)
+        if status is not None:
+            if not for_others:
+                return status
+            if nobody_seen and not ended:
+                return status
+            # Whoever ended while they were looked for may have started one that was not seen: daemons begin so
+            nobody_seen = not program.others()
+            if nobody_seen:
+                continue
         info = signal.sigtimedwait(held, _PATIENCE) if status is not None and not told else signal.sigwaitinfo(held)
         if info is None:
             assert status is not None
