@@ -113,11 +113,11 @@ def at(machine: Machine, pid: int, session: int = SESSION, **fields: object) -> 
 
 
 def test_a_target_without_our_session(machine: Machine) -> None:
-    """By pid, exactly, and whatever session it has."""
+    """By pid, exactly, and whatever session it has that others may have, too."""
     machine.scope.add(TARGET)
     counted = Tally(OURS, machine.scope)
     for pid in (TARGET, CHILD, OTHER, 1, 471, 47110):
-        counted.add(at(machine, pid, session=99))
+        counted.add(at(machine, pid, session=SESSION - 1))
     counted.add(at(machine, 88888, session=OURS))
     denials, reasons = counted.take()
     assert ([one[3] for one in denials], reasons) == ([TARGET, CHILD, 88888], [])
