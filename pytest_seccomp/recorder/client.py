@@ -4,10 +4,10 @@ While a backend traces this thread, nothing here makes a system call that would 
 carry the cookie.
 """
 
+import _socket
 import errno
 import importlib
 import os
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from json import dumps
@@ -17,6 +17,7 @@ from typing import Protocol
 from pytest_seccomp.errors import BackendError, RecorderError, UnusableError
 from pytest_seccomp.linux import ptrace
 from pytest_seccomp.linux.marked import MarkedCalls
+from pytest_seccomp.linux.sockets import Socket
 from pytest_seccomp.recorder import backends, labels, protocol, starting
 from pytest_seccomp.recorder.refused import explained
 
@@ -38,7 +39,7 @@ class Marks(Protocol):
         which calls count anyway. Returns whether the recorder lives, as far as it is known."""
 
 
-Spawn = Callable[[str, protocol.Message, str], socket.socket]
+Spawn = Callable[[str, protocol.Message, str], _socket.socket]
 """Starts `main` of a module with its first message, as `starting.start` does."""
 
 
@@ -49,7 +50,7 @@ class Client:
     more; or when it cannot be told any more whose calls come. `end` says in words what has happened.
     """
 
-    def __init__(self, control: socket.socket, cookie: int, backend: str, messages: int | None = None) -> None:
+    def __init__(self, control: _socket.socket, cookie: int, backend: str, messages: int | None = None) -> None:
         """`cookie` is that of markers, and of messages where these have no other one."""
         self.backend = backend
         self._backend = _module_of(backend)
@@ -169,11 +170,11 @@ class Client:
         counts, complete = self.request("close", number)
         return dict(counts), bool(complete)  # type: ignore[call-overload]
 
-    def spawn(self, module: str, settings: protocol.Message, called: str) -> socket.socket:
+    def spawn(self, module: str, settings: protocol.Message, called: str) -> _socket.socket:
         """As `starting.start`, but by the recorder: the process is under no filter of ours. Raises RecorderError."""
         with self._one_at_a_time:
             self.request("spawn", starting.command(module))
-            connection = socket.socket(fileno=self._calls.descriptors.pop())
+            connection = Socket(fileno=self._calls.descriptors.pop())
             with connection:
                 moved = starting.moved_up(connection, called)
             self._calls.send(moved.fileno(), protocol.encode(settings), wait=True)

@@ -6,12 +6,12 @@ leaves another one behind (`program_bell`).
 
 import os
 import signal
-import socket
 from collections.abc import Iterable
 
 from pytest_seccomp.errors import BackendError, RecorderError, UnusableError
 from pytest_seccomp.linux.parent import adopt_orphans
 from pytest_seccomp.linux.proc import Processes
+from pytest_seccomp.linux.sockets import Socket
 from pytest_seccomp.recorder import client, protocol
 from pytest_seccomp.recorder.program_child import Parts, become
 from pytest_seccomp.recorder.starting import connected
@@ -32,7 +32,7 @@ class CannotExecute(Exception):
 class TracedProgram:
     """A program that runs, and is recorded."""
 
-    def __init__(self, pid: int, connection: client.Client, messages: socket.socket, helpers: frozenset[int]) -> None:
+    def __init__(self, pid: int, connection: client.Client, messages: Socket, helpers: frozenset[int]) -> None:
         self.pid = pid
         self.backend = connection.backend
         self.notes = connection.notes
@@ -115,7 +115,7 @@ def _children() -> list[int]:
     return [pid for pid, stat in stats if stat is not None and stat.parent == own]
 
 
-def _started(pid: int, news: socket.socket, messages: socket.socket) -> frozenset[int]:
+def _started(pid: int, news: Socket, messages: Socket) -> frozenset[int]:
     """Let the child go on when all is ready; returns the children of this process that are not the program's."""
     decoder = protocol.Decoder()
     _expect(_receive(news, decoder), ("ready",))
@@ -128,7 +128,7 @@ def _started(pid: int, news: socket.socket, messages: socket.socket) -> frozense
     return helpers
 
 
-def _receive(news: socket.socket, decoder: protocol.Decoder) -> protocol.Message | None:
+def _receive(news: Socket, decoder: protocol.Decoder) -> protocol.Message | None:
     """The next message, None at the end of the stream."""
     while True:
         try:
@@ -156,7 +156,7 @@ def _expect(message: protocol.Message | None, expected: protocol.Message | None)
             raise RecorderError("the program was not started: the process that was to become it was killed")
 
 
-def _ask(messages: socket.socket, decoder: protocol.Decoder, message: protocol.Message) -> protocol.Message:
+def _ask(messages: Socket, decoder: protocol.Decoder, message: protocol.Message) -> protocol.Message:
     try:
         messages.sendall(protocol.encode(message))
     except OSError:

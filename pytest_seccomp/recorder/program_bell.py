@@ -6,10 +6,10 @@ carry the cookie, which are in no trace. It is no child of the program, but of w
 reach of the terminal's signals.
 """
 
+import _socket
 import json
 import os
 import signal
-import socket
 from typing import NoReturn
 
 from pytest_seccomp.errors import RecorderError
@@ -19,7 +19,7 @@ from pytest_seccomp.recorder import labels, protocol
 from pytest_seccomp.recorder.client import Client
 
 
-def fork_bell(client: Client, cookie: int, messages: socket.socket, base: int) -> None:
+def fork_bell(client: Client, cookie: int, messages: _socket.socket, base: int) -> None:
     """Leave a bell behind that takes `messages` for the program with these labels; returns when it is no child of the
     calling process any more. What is in `messages`:
 

@@ -4,10 +4,10 @@ What it inherits stays as it is: terminal, process group, descriptors, limits. S
 are as they were for whoever started it.
 """
 
+import _socket
 import gc
 import os
 import signal
-import socket
 from typing import NoReturn
 
 from pytest_seccomp.errors import RecorderError, UnusableError
@@ -38,8 +38,8 @@ class Parts:
         name: str,
         client: Client,
         cookie: int,
-        messages: socket.socket,
-        news: socket.socket,
+        messages: _socket.socket,
+        news: _socket.socket,
         mask: set[signal.Signals],
     ) -> None:
         self.path, self.argv, self.name = path, argv, name

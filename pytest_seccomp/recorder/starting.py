@@ -3,16 +3,17 @@
 `detached` is what the process does first.
 """
 
+import _socket
 import errno
 import fcntl
 import os
 import resource
 import signal
-import socket
 import sys
 from pathlib import Path
 
 from pytest_seccomp.errors import BackendError, RecorderError
+from pytest_seccomp.linux.sockets import Socket, stream_pair
 from pytest_seccomp.recorder import protocol
 from pytest_seccomp.recorder.detached import CONTROL
 from pytest_seccomp.recorder.refused import explained
@@ -33,7 +34,7 @@ def command(module: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _START.format(packages=_PACKAGES, module=module)]
 
 
-def start(module: str, settings: protocol.Message, called: str) -> socket.socket:
+def start(module: str, settings: protocol.Message, called: str) -> _socket.socket:
     """Start `main` of a module, `called` so in messages, with its first message; returns the socket to it. Raises
     RecorderError."""
     # Before it starts, so that it knows what is left to it where pytest is killed meanwhile
@@ -46,13 +47,13 @@ class Begun:
     def __init__(self, module: str, called: str) -> None:
         """Start `main` of a module, `called` so in messages. Where that fails, `start` will say so."""
         self._module = module
-        self._process: tuple[socket.socket, int] | None
+        self._process: tuple[_socket.socket, int] | None
         try:
             self._process = _spawned(module, called)
         except RecorderError:
             self._process = None
 
-    def start(self, module: str, settings: protocol.Message, called: str) -> socket.socket:
+    def start(self, module: str, settings: protocol.Message, called: str) -> _socket.socket:
         """As the function `start`: the first time, and for this module, it is the process that has begun."""
         if self._process is None or module != self._module:
             return start(module, settings, called)
@@ -77,7 +78,7 @@ class Begun:
                 pass  # refused, and whatever else failed is what the user is told
 
 
-def _spawned(module: str, called: str, message: bytes = b"") -> tuple[socket.socket, int]:
+def _spawned(module: str, called: str, message: bytes = b"") -> tuple[_socket.socket, int]:
     """The socket to a process that starts, with a message in it, and the pid. Raises RecorderError."""
     if not sys.executable:
         raise RecorderError(f"cannot start {called}: this Python does not know its own executable (sys.executable)")
@@ -105,7 +106,7 @@ def _spawned(module: str, called: str, message: bytes = b"") -> tuple[socket.soc
     return ours, pid
 
 
-def _forked(control: socket.socket, pid: int, called: str) -> socket.socket:
+def _forked(control: _socket.socket, pid: int, called: str) -> _socket.socket:
     """The first process forks another and ends, so that pytest has no child that its tests would find: the socket to
     that one. Raises RecorderError."""
     try:
@@ -119,7 +120,7 @@ def _forked(control: socket.socket, pid: int, called: str) -> socket.socket:
     return control
 
 
-def wait_until_ready(control: socket.socket, decoder: protocol.Decoder, called: str) -> protocol.Message:
+def wait_until_ready(control: _socket.socket, decoder: protocol.Decoder, called: str) -> protocol.Message:
     """Wait until the process has found out whether it can do its work: returns what it says then. Raises BackendError
     with its reason, or RecorderError."""
     control.settimeout(_READY_SECONDS)
@@ -150,12 +151,12 @@ def _wait_for(pid: int) -> int:
         return 0  # SIGCHLD is ignored: it has ended, and nobody knows how
 
 
-def connected(called: str) -> tuple[socket.socket, socket.socket]:
+def connected(called: str) -> tuple[Socket, Socket]:
     """Two connected sockets under numbers that pytest and its tests do not come by: they get the descriptors that they
     get without us, and one that closes ours by mistake is not likely to open another under the same number. Raises
     RecorderError."""
     try:
-        ours, theirs = socket.socketpair()
+        ours, theirs = stream_pair()
         with ours, theirs:
             # Messages and descriptors come by these calls. Refused later on, each would look like the end of a process
             ours.sendmsg([b"1"])
@@ -170,7 +171,7 @@ def connected(called: str) -> tuple[socket.socket, socket.socket]:
         raise _refused(called, error) from error
 
 
-def moved_up(connection: socket.socket, called: str) -> socket.socket:
+def moved_up(connection: _socket.socket, called: str) -> Socket:
     """A copy under a high number. Raises RecorderError."""
     limit = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], _HIGHEST_DESCRIPTOR + 1)
     for number in range(limit - 8, CONTROL, -64):
@@ -178,7 +179,7 @@ def moved_up(connection: socket.socket, called: str) -> socket.socket:
             descriptor = fcntl.fcntl(connection.fileno(), fcntl.F_DUPFD_CLOEXEC, number)
         except OSError:
             continue
-        return socket.socket(fileno=descriptor)
+        return Socket(fileno=descriptor)
     raise _no_descriptor(called)
 
 

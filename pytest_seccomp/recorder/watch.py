@@ -3,9 +3,9 @@
 Nothing here makes a system call that would be in a trace: messages carry the cookie.
 """
 
+import _socket
 import errno
 import os
-import socket
 import struct
 from dataclasses import dataclass
 
@@ -56,7 +56,7 @@ class Watch:
     `alive` turns false when the watcher does not answer any more; each sync from then on is incomplete, and says why.
     """
 
-    def __init__(self, control: socket.socket, cookie: int) -> None:
+    def __init__(self, control: _socket.socket, cookie: int) -> None:
         self._control = control
         self._descriptor = control.fileno()
         self._decoder = protocol.Decoder()
@@ -78,8 +78,8 @@ class Watch:
         self.source = str(source)
         self.notes = [str(note) for note in notes]  # type: ignore[attr-defined]
         # Of the kernel, not of Python, which would have to poll: a system call without the cookie
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            self._control.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", _ANSWER_SECONDS, 0))
+        for option in (_socket.SO_RCVTIMEO, _socket.SO_SNDTIMEO):
+            self._control.setsockopt(_socket.SOL_SOCKET, option, struct.pack("@ll", _ANSWER_SECONDS, 0))
         os.register_at_fork(after_in_child=self._in_a_child)
 
     @property

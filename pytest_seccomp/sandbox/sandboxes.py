@@ -1,8 +1,8 @@
 """The sandboxes of one pytest process: their host, starting them, and what they did in the meantime."""
 
+import _socket
 import fcntl
 import os
-import socket
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ _PATIENCE_MS = 20_000
 """Milliseconds in which a host or a supervisor has to answer. They do at once, unless somebody has stopped them: a
 program in a sandbox may, as it has the same user. Then they are killed."""
 
-Spawn = Callable[[str, protocol.Message, str], socket.socket]
+Spawn = Callable[[str, protocol.Message, str], _socket.socket]
 """Starts `main` of a module with its first message, as `starting.start` does; returns the socket to it."""
 
 
@@ -44,7 +44,7 @@ class Sandboxes:
         self._messages = Messages(cookie)
         self._record = record
         self._lock = threading.Lock()
-        self._control: socket.socket | None = None
+        self._control: _socket.socket | None = None
         self._decoder = protocol.Decoder()
         self._number = 0
         self._sandboxes: list[Sandbox] = []

@@ -2,9 +2,10 @@
 
 import os
 import stat
+from textwrap import dedent
 
 import pytest
-from running import traced, until
+from running import Run, traced, until
 from traced import Suite, without_futex
 
 pytestmark = pytest.mark.needs("listener")
@@ -237,6 +238,63 @@ def test_tests_that_change_what_the_plugin_uses(suite: Suite) -> None:
     assert len(trace.tests) == 3
     written = [suite.folder / name for name in ("out.ndjson", "out.tests.ndjson", "denied.ndjson")]
     assert [stat.S_IMODE(path.stat().st_mode) for path in written] == [0o640] * 3
+
+
+SOCKETS = {
+    "a default timeout": "socket.setdefaulttimeout(0.001)",
+    "forbidden": """
+        class Forbidden(socket.socket):
+            def __new__(cls, *_, **__):
+                raise ZeroDivisionError
+
+        socket.socket = Forbidden
+    """,
+    "that never wait": """
+        class NeverWaits(socket.socket):
+            def __init__(self, *arguments, **named):
+                super().__init__(*arguments, **named)
+                self.setblocking(False)
+
+        socket.socket = NeverWaits
+    """,
+}
+"""What conftests, pytest-socket and gevent do with the sockets of Python."""
+
+
+@pytest.mark.parametrize("sockets", SOCKETS.values(), ids=SOCKETS)
+@pytest.mark.parametrize("is_traced", [False, True], ids=["no trace", "traced"])
+def test_sockets_that_are_not_those_of_python(suite: Suite, sockets: str, is_traced: bool) -> None:
+    """Ours, which are made when a test first needs them, are."""
+    suite.write("pytest.ini", "[pytest]\nmarkers = seccomp: a policy\n")
+    suite.write("conftest.py", f"import socket\n{dedent(sockets)}")
+    suite.write(
+        "test_sockets.py",
+        """
+        import os, time
+        import pytest
+
+        def test_in_a_sandbox(seccomp_run):
+            for _ in range(2):
+                result = seccomp_run(["/bin/sh", "-c", "sleep 0.1; exit 7"], deny=["@internet"])
+                assert result.returncode == 7 and result.complete
+
+        @pytest.mark.seccomp(deny=["getpgid"])
+        @pytest.mark.seccomp_expect_denied("getpgid")
+        def test_under_a_policy(seccomp_trace):
+            with seccomp_trace() as trace:
+                os.getppid()
+                with pytest.raises(PermissionError):
+                    os.getpgid(0)
+            assert trace["getppid"] == 1
+        """,
+    )
+    options = ["--seccomp-deny-log=denied.ndjson", "--seccomp-deny-source=supervised"]
+    if is_traced:
+        options.append("--seccomp-trace=out.ndjson")
+    with Run(suite, *options) as run:
+        finished = run.finish(0)
+        run.expect_nothing_left()
+    assert not is_traced or finished.trace().complete
 
 
 def test_a_test_that_lowers_the_limit_of_open_files(suite: Suite) -> None:
