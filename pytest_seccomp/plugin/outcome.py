@@ -21,6 +21,11 @@ class Outcome:
         """Whether a report has come."""
         return self.name is not None
 
+    def repeated(self) -> None:
+        """The test is run again, which pytest-retry reports of its first run only."""
+        if self.name is None:
+            self.name = "rerun"
+
     def add(self, report: pytest.TestReport) -> None:
         """Take a report of a phase into account."""
         if self.name in _FINAL:

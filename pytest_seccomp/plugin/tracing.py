@@ -48,6 +48,8 @@ class Tracing:
         self._nodeid = ""
         self._rerun = 0
         self._outcome = Outcome()
+        self._has_begun = False
+        """Whether the recorder was told that the run which goes on has begun."""
         self._outer: list[int] = []
         self._room: object = None
         self._is_last = False
@@ -156,7 +158,8 @@ class Tracing:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
-        if self._outcome.is_known:  # of an earlier run: a plugin runs the test again
+        if self._outcome.is_known or self._has_begun:  # an earlier run: a plugin runs the test again
+            self._outcome.repeated()
             self._end_run()
             self._next_run()
         # pytest-rerunfailures counts on where another worker has crashed
@@ -235,6 +238,7 @@ class Tracing:
         self.base = labels.next_base(self.base)
         self._rerun += 1
         self._outcome = Outcome()
+        self._has_begun = False
 
     def _look_for_filter(self, nodeid: str) -> None:
         """The test that may have installed a filter which hides from the recorder what it is told."""
@@ -249,6 +253,7 @@ class Tracing:
             self.client.ring()
 
     def _begin_run(self, rerun: int) -> None:
+        self._has_begun = True
         self.client.send("begin", self.base, dumps(self._nodeid), rerun)
         for listen in self.at_begin:
             listen(rerun)

@@ -121,3 +121,82 @@ def test_a_test_that_crashes_its_worker_is_run_again(suite: Suite) -> None:
     assert (second.outcome, second.rerun, second.worker, second.complete) == ("passed", 1, "gw1", True)
     assert first.phase("call")["getppid"] == second.phase("call")["getppid"] == 1
     assert not trace.complete
+
+
+def test_a_plugin_that_reports_the_first_run_and_the_last(suite: Suite) -> None:
+    """As pytest-retry does, which runs the test again while pytest makes the report of its call."""
+    suite.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
+        def pytest_runtest_makereport(item, call):
+            report = yield
+            if call.when == "call" and report.failed:
+                nothing = pytest.Class.from_parent(item.session, name="Nothing")
+                for attempt in range(3):
+                    item.ihook.pytest_runtest_teardown(item=item, nextitem=nothing)
+                    if not attempt:
+                        report.outcome = "retried"
+                        item.ihook.pytest_runtest_logreport(report=report)
+                    item._initrequest()
+                    item.ihook.pytest_runtest_setup(item=item)
+                    call = pytest.CallInfo.from_call(lambda: item.ihook.pytest_runtest_call(item=item), when="call")
+                    if call.excinfo is None:
+                        break
+                last = pytest.TestReport.from_item_and_call(item, call)
+                report.outcome, report.longrepr = last.outcome, last.longrepr
+            return report
+        """,
+    )
+    suite.write(
+        "test_retried.py",
+        """
+        import os
+        import pytest
+
+        runs = 0
+
+        @pytest.fixture
+        def used():
+            os.getpgid(0)
+            yield
+            os.getpgid(0)
+
+        def test_retried(used):
+            global runs
+            runs += 1
+            for _ in range(100 + runs):
+                os.getppid()
+            assert runs == 3
+
+        def test_hopeless():
+            assert False
+
+        def test_after():
+            os.getppid()
+        """,
+    )
+    options = ["--seccomp-deny-log=denied.ndjson", "--seccomp-deny-source=supervised"]
+    with traced(suite, *options) as run:
+        trace = run.trace(status=pytest.ExitCode.TESTS_FAILED)
+        run.expect_nothing_left()
+    assert trace.complete
+    assert [(line.nodeid.partition("::")[2], line.rerun, line.outcome) for line in trace.tests] == [
+        ("test_retried", 0, "retried"),
+        ("test_retried", 1, "rerun"),
+        ("test_retried", 2, "passed"),
+        ("test_hopeless", 0, "retried"),
+        ("test_hopeless", 1, "rerun"),
+        ("test_hopeless", 2, "rerun"),
+        ("test_hopeless", 3, "failed"),
+        ("test_after", 0, "passed"),
+    ]
+    for rerun, line in enumerate(trace.tests[:3]):
+        assert line.own == {
+            "setup": {"getpgid": 1},
+            "call": {"getppid": 101 + rerun},
+            "teardown": {"getpgid": 1},
+        }
+    assert trace.tests[-1].own == {"call": {"getppid": 1}}
