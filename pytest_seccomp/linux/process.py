@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import select
 
+from pytest_seccomp.errors import BackendError
+
 TYPE_CHECKING = False  # of typing, which costs the recorder 4 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,8 +91,12 @@ def close_descriptors(kept: Iterable[int], first: int = 0) -> None:
 
 
 def status_field(name: str) -> str | None:
-    """A field of /proc/self/status, None where there is none."""
-    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
+    """A field of /proc/self/status, None where there is none. Raises BackendError where no /proc is mounted."""
+    try:
+        file = open("/proc/self/status", encoding="utf-8", errors="replace")  # noqa: SIM115
+    except FileNotFoundError:
+        raise BackendError("no /proc is mounted here", "mount it") from None
+    with file:
         for line in file:
             key, _, value = line.partition(":")
             if key == name:

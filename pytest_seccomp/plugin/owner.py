@@ -151,7 +151,8 @@ class Owner(SessionOwner):
         assert self._profile is not None, "nothing is recorded for nobody"
         self._is_read = True
         try:
-            totals = Recorded(run, spools).read(self._profile.visit)
+            with self._modules_found():
+                totals = Recorded(run, spools).read(self._profile.visit)
         except SeccompError as error:
             return self._profile.cannot(str(error))
         finally:
@@ -168,7 +169,8 @@ class Owner(SessionOwner):
         assert self._destination is not None, "there is a PATH"
         visit = None if self._profile is None else self._profile.visit
         try:
-            self._written = write_trace(self._destination, run, spools, append=self.options.append, visit=visit)
+            with self._modules_found():
+                self._written = write_trace(self._destination, run, spools, append=self.options.append, visit=visit)
         except SeccompError as error:
             self._keep(self._destination, str(error), run)
             if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):

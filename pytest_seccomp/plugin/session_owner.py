@@ -1,13 +1,15 @@
 """What owning a result file takes, whichever it is: it is written once, by one process, and nothing is left behind."""
 
-import os
-from collections.abc import Callable, Generator
-from contextlib import suppress
-from os import umask as set_umask  # as it is before a test replaces it
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from os import getpid  # as they are before a test replaces them
+from os import umask as set_umask
 from pathlib import Path
 
 import pytest
 
+from pytest_seccomp.errors import SeccompError
 from pytest_seccomp.linux.open_files import many_open_files
 from pytest_seccomp.linux.process import status_field
 from pytest_seccomp.recorder.spools import SpoolDirectory
@@ -31,8 +33,13 @@ class SessionOwner:
         """Whether a test was to be run."""
         self._told = False
         """Whether the terminal has shown what came of it."""
-        self._process = os.getpid()
-        umask = status_field("Umask")  # Linux 4.7
+        self._process = getpid()
+        self._finding = (list(sys.path), list(sys.meta_path))
+        try:
+            umask = status_field("Umask")  # Linux 4.7
+        except SeccompError:
+            directory.remove()
+            raise
         self._umask = None if umask is None else int(umask, 8)
 
     def clean_up(self) -> None:
@@ -94,9 +101,20 @@ class SessionOwner:
         """What must be said where there is no terminal plugin, or where it did not come to its summary."""
         raise NotImplementedError
 
+    @contextmanager
+    def _modules_found(self) -> Iterator[None]:
+        """In here modules are found where they were when the session began, whatever tests have left. Not for hooks of
+        the user's, which may import what a conftest has made room for."""
+        left = sys.path, sys.meta_path
+        sys.path, sys.meta_path = self._finding
+        try:
+            yield
+        finally:
+            sys.path, sys.meta_path = left
+
     def _is_the_owner(self) -> bool:
         """Not a forked child, in which a test came back into pytest (sys.exit() does that)."""
-        return os.getpid() == self._process
+        return getpid() == self._process
 
     def _place(self, path: Path) -> str:
         """A path as pytest shows paths: from where it was started, if it lies below."""

@@ -2,9 +2,9 @@
 
 import contextlib
 import functools
-import os
 from collections.abc import Callable, Generator, Iterator
 from json import dumps
+from os import getpid  # as it is before a test replaces it
 from pathlib import Path
 
 import pytest
@@ -61,7 +61,7 @@ class Tracing:
     def start(cls, config: pytest.Config, settings: protocol.Settings, spawn: client.Spawn) -> "Tracing":
         """Have `spawn` start a recorder, and come under its filter. Raises SeccompError: UnusableError where another
         backend may work."""
-        if os.getpid() in _traced:
+        if getpid() in _traced:
             # Sessions of one process have one cookie: the inner one's markers would be the outer one's, too
             raise SeccompError(
                 "this process is traced already, by the session in which this one runs: trace only the outer run "
@@ -83,8 +83,8 @@ class Tracing:
         except BaseException:
             connection.dismiss()
             raise
-        _traced.add(os.getpid())
-        config.add_cleanup(lambda: _traced.discard(os.getpid()))
+        _traced.add(getpid())
+        config.add_cleanup(lambda: _traced.discard(getpid()))
         tracing = cls(connection)
         config.pluginmanager.register(tracing, name)
         config.add_cleanup(connection.close)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
+from os import getpid  # as it is before a test replaces it
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ class Worker:
         self._place = place
         self._finish = finish
         self._merged = merged
-        self._process = os.getpid()
+        self._process = getpid()
 
     def register(self, config: pytest.Config) -> None:
         """Take part in the session."""
@@ -160,7 +161,7 @@ class Worker:
         try:
             return (yield)
         finally:
-            if os.getpid() == self._process:  # no forked child, in which a test came back into pytest
+            if getpid() == self._process:  # no forked child, in which a test came back into pytest
                 with many_open_files():  # a test may have left a low limit
                     session.config.workeroutput[self._task.name] = self._output()  # type: ignore[attr-defined]
 

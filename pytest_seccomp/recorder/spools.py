@@ -31,10 +31,15 @@ class SpoolDirectory:
             raise _no_place(tempfile.gettempdir(), error) from error
         directory = cls(path, secrets.token_hex(16))
         try:
+            path.chmod(0o700)  # of which a umask may have left so little that it could not even be removed
             directory.write(_TOKEN, directory.token)
+            (path / _TOKEN).read_bytes()  # nor could what is written in it be read then
         except RecorderError:
             directory.remove()
             raise
+        except OSError as error:
+            directory.remove()
+            raise _no_place(os.fspath(path.parent), error) from error
         return directory
 
     def write(self, name: str, text: str) -> None:

@@ -11,10 +11,14 @@ The look is ours and goes by the name, because filelock's own, at the link count
 that is open keeps its last link under another name.
 """
 
+import functools
+import importlib
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace.reading import os_text, remedy
@@ -31,7 +35,7 @@ class _RemovedMeanwhile(Exception):
 def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
     """Hold the lock on the file `path`, which exists only for that. TraceError where it cannot be had."""
     # Here, after the tests: before 4.2 it brings asyncio, ssl and sqlite3 along, and a test could find those.
-    from filelock import FileLock, Timeout
+    filelock = _filelock()
 
     def look(descriptor: int) -> None:
         try:
@@ -41,14 +45,14 @@ def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
         if not os.path.samestat(named, os.fstat(descriptor)):
             raise _RemovedMeanwhile
 
-    lock = FileLock(path, timeout=patience, on_acquired=look)
+    lock = filelock.FileLock(path, timeout=patience, on_acquired=look)
     while True:
         try:
             lock.acquire()
             break
         except _RemovedMeanwhile:
             continue
-        except Timeout as error:
+        except filelock.Timeout as error:
             message = (
                 f"{path} has been locked for {patience:g} s: another run still merges, or hangs; end it, run again"
             )
@@ -63,3 +67,27 @@ def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
         with suppress(OSError):
             path.unlink()
         lock.release()
+
+
+@functools.cache
+def _filelock() -> Any:
+    """The package of that name, also where a test has left a module of its own in its place. Raises TraceError where it
+    cannot be imported."""
+    others = _taken_out()
+    try:
+        found = importlib.import_module("filelock")
+        _ = found.FileLock, found.Timeout
+    except Exception as error:  # whatever a file that is found in its place does
+        message = f"cannot import filelock: {type(error).__name__}: {error}: let no other module have its name"
+        raise TraceError(message) from error
+    finally:
+        if others:
+            _taken_out()
+            sys.modules.update(others)
+    return found
+
+
+def _taken_out() -> dict[str, Any]:
+    """The modules that have its name, which are imported no more then."""
+    names = [name for name in sys.modules if name.partition(".")[0] == "filelock"]
+    return {name: sys.modules.pop(name) for name in names}

@@ -182,6 +182,16 @@ def test_a_place_that_is_read_only(noting: Suite, tmp_path: Path) -> None:
     assert not (noting.folder / "imported").exists()
 
 
+@pytest.mark.needs("root", "mount")
+@pytest.mark.parametrize("option", ["--seccomp-trace=out.ndjson", "--seccomp-deny-log=out.ndjson"])
+def test_no_proc(noting: Suite, option: str) -> None:
+    with Run(noting, option, before=mounted(Path("/proc"), "ro")) as run:
+        finished = run.finish(pytest.ExitCode.USAGE_ERROR)
+        run.expect_nothing_left()
+    assert finished.stderr == "ERROR: pytest-seccomp: no /proc is mounted here: mount it\n\n"
+    assert not (noting.folder / "imported").exists()
+
+
 @pytest.mark.needs("unprivileged")
 def test_a_folder_without_the_right_to_write(noting: Suite) -> None:
     place = noting.folder / "place"

@@ -381,3 +381,36 @@ def test_a_test_that_leaves_no_file_to_open(suite: Suite) -> None:
     assert finished.stdout.count(said) == 3
     assert finished.stdout.count("NOT WRITTEN") == 2
     assert "NOT JUDGED" in finished.stdout
+
+
+def test_tests_that_leave_behind_what_the_plugin_uses(suite: Suite) -> None:
+    """Where modules are found, a module by the name of one that is imported after the last test, the process id."""
+    suite.write(
+        "test_leave.py",
+        """
+        import os, sys, types
+
+        def test_leave():
+            sys.path = []
+            sys.meta_path.clear()
+            sys.modules["filelock"] = types.ModuleType("filelock")
+            os.getpid = lambda: 42
+            os.getppid()
+        """,
+    )
+    suite.write(
+        "conftest.py",
+        """
+        import sys
+
+        def pytest_unconfigure():
+            assert (sys.path, sys.meta_path) == ([], [])
+            assert not hasattr(sys.modules["filelock"], "FileLock")
+        """,
+    )
+    with traced(suite, "--seccomp-deny-log=denied.ndjson", "--seccomp-deny-source=supervised") as run:
+        trace = run.trace(status=0)
+        run.expect_nothing_left()
+    assert trace.complete
+    assert trace.test("test_leave").own["call"]["getppid"] == 1
+    assert (suite.folder / "denied.ndjson").exists()

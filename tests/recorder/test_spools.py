@@ -1,5 +1,6 @@
 """The directory of spools: ours alone, known by its token, and gone without a trace where it cannot be written."""
 
+import os
 import resource
 import stat
 import tempfile
@@ -26,6 +27,22 @@ def test_a_new_one_is_readable_by_nobody_else(temporary: Path) -> None:
     assert stat.S_IMODE(directory.path.stat().st_mode) == 0o700
     assert len(directory.token) == 32
     assert SpoolDirectory.create().token != directory.token
+
+
+def test_a_umask_that_denies_the_owner(temporary: Path) -> None:
+    """It can be read all the same, or is refused: then nothing stays behind."""
+    before = os.umask(0o777)
+    try:
+        if os.geteuid():
+            with pytest.raises(RecorderError, match="Permission denied"):
+                SpoolDirectory.create()
+            assert list(temporary.iterdir()) == []
+        else:  # who reads everything
+            directory = SpoolDirectory.create()
+            assert stat.S_IMODE(directory.path.stat().st_mode) == 0o700
+            assert SpoolDirectory.at(str(directory.path)) == directory
+    finally:
+        os.umask(before)
 
 
 def test_it_is_found_by_its_token() -> None:

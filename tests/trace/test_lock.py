@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import PIPE, Popen, run
 from typing import Any
 
 import pytest
@@ -124,3 +124,23 @@ def test_a_lock_that_cannot_be_made_is_an_error_that_says_why(tmp_path: Path) ->
     with pytest.raises(TraceError, match=re.escape(f"cannot lock {path}: ")), locked(path):
         pytest.fail("a link is not followed")
     assert path.is_symlink()
+
+
+def test_another_module_by_the_name_of_what_is_imported_is_an_error_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "filelock.py").write_text("class FileLock: ...")
+    code = """
+import sys
+from pathlib import Path
+from pytest_seccomp.errors import TraceError
+from pytest_seccomp.trace.lock import locked
+
+sys.path.insert(0, sys.argv[1])
+try:
+    with locked(Path("out.lock")):
+        raise AssertionError
+except TraceError as error:
+    print(error)
+"""
+    done = run([sys.executable, "-c", code, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert re.fullmatch("cannot import filelock: AttributeError: .*: let no other module have its name\n", done.stdout)
+    assert not (tmp_path / "out.lock").exists()

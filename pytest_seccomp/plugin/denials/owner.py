@@ -97,7 +97,8 @@ class DenialOwner(SessionOwner):
     def _write(self, found: Spooled) -> pytest.ExitCode:
         """Write PATH; returns what that alone makes of a session."""
         try:
-            replaced = self._log.write(found)
+            with self._modules_found():
+                replaced = self._log.write(found)
         except SeccompError as error:
             self._is_unwritten, self._ending = True, [f"NOT WRITTEN: {error}"]
             return pytest.ExitCode.INTERNAL_ERROR
@@ -109,7 +110,8 @@ class DenialOwner(SessionOwner):
     def gathered(self) -> Spooled:
         """What the watchers have written, when they have ended."""
         late = self.directory.wait_until_written(SPOOL_SECONDS)
-        found = Spooled.read(self.directory.spools())
+        with self._modules_found():
+            found = Spooled.read(self.directory.spools())
         found.reasons += [f"{path.stem}: its watcher still writes after {SPOOL_SECONDS:.0f} s" for path in late]
         return found
 
