@@ -4,6 +4,7 @@ import argparse
 import errno
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SeccompError("what is to be recorded is missing: pytest-seccomp record -o OUT -- COMMAND")
     path = _find(argv[0])
     if path is None:
-        raise _Refused(f"{argv[0]} is not found: name a program of the PATH, or a file", NOT_FOUND)
+        raise _Refused(f"{shlex.quote(argv[0])} is not found: name a program of the PATH, or a file", NOT_FOUND)
     destination = Destination.check(arguments.output, append=arguments.append)
     candidates = backends.NAMES if arguments.backend == backends.AUTO else (arguments.backend,)
     with signals_held() as blocked:

@@ -108,7 +108,7 @@ class Owner(SessionOwner):
             ]
         spools = self.directory.spools()
         if not spools and not reasons:
-            reasons.append(f"all that was recorded is gone: somebody has removed {self.directory.path}")
+            reasons.append(self.directory.gone)
         if self._nothing_to_write():
             self._unwritten = [f"no test was traced{self._left()}"]  # and pytest says why
             self._withdraw()

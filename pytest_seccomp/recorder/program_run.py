@@ -97,9 +97,12 @@ class ProgramRun:
             f"{path.stem}: its recorder still writes after {_SPOOL_SECONDS:.0f} s"
             for path in self.directory.wait_until_written(_SPOOL_SECONDS)
         ]
+        spools = self.directory.spools()
+        if not spools:
+            reasons.append(self.directory.gone)
         run = self._run(exit_status, reasons)
         try:
-            written = write_trace(self.destination, run, self.directory.spools(), append=self.append)
+            written = write_trace(self.destination, run, spools, append=self.append)
         except SeccompError as error:
             self._describe(run)
             command = salvage.by_hand(self.directory, self.destination.path, append=self.append)

@@ -93,6 +93,11 @@ class SpoolDirectory:
         """Wait, for some seconds at most, until no spool is written any more. Returns those that still are."""
         return [Path(path) for path in spool.wait_until_closed([os.fspath(path) for path in self.spools()], seconds)]
 
+    @property
+    def gone(self) -> str:
+        """The reason for a trace to be incomplete where there are no spools, of which each recorder has one."""
+        return f"all that was recorded is gone: somebody has removed {self.path}"
+
     def remove(self) -> None:
         """Remove it with all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)

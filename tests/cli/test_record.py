@@ -243,6 +243,17 @@ def test_a_recorder_that_is_killed(tmp_path: Path) -> None:
     assert recording.lines()[0]["complete"] is False
 
 
+@pytest.mark.parametrize("backend", ["notify", pytest.param("ebpf", marks=pytest.mark.needs("bpf"))])
+def test_a_program_that_removes_what_was_recorded(tmp_path: Path, backend: str) -> None:
+    recording = record(tmp_path, "/bin/sh", "-c", "rm -r pytest-seccomp-*", options=["--backend", backend])
+    status, _, err = recording.end()
+    assert status == 0
+    assert f"out.ndjson: INCOMPLETE, {backend}, 0 calls of 0 kinds\n" in err
+    assert "  all that was recorded is gone: somebody has removed " in err
+    (run,) = recording.lines()
+    assert (run["complete"], run["lost"]) == (False, None)
+
+
 def test_added_to_a_trace(tmp_path: Path, command: Command) -> None:
     for options in ([], ["--append"]):
         assert record(tmp_path, "/bin/true", options=options).end()[0] == 0

@@ -75,3 +75,24 @@ def test_a_kill_that_the_kernel_logs_as_well_is_one_denial(suite: Suite) -> None
     assert log.complete
     assert log.places == {("test_killed", "call", "socket"): 1, ("test_policy", "call", "socket"): 1}
     assert all(record["expected"] for record in log.records)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_test_that_removes_what_was_denied(suite: Suite, workers: str) -> None:
+    """It may have been anything."""
+    suite.write(
+        "test_remove.py",
+        """
+        import shutil
+
+        def test_remove(request):
+            (folder,) = request.config.rootpath.glob("tmp/pytest-seccomp-*")
+            shutil.rmtree(folder)
+        """,
+    )
+    temporary = suite.folder / "tmp"
+    temporary.mkdir()
+    options = ["-n", workers, "--seccomp-deny-log=denied.ndjson", "--seccomp-deny-source=supervised"]
+    finished = suite.run(*options, plugins=["xdist"], environment={"TMPDIR": str(temporary)}).expect(1)
+    assert "1 passed" in finished.stdout
+    assert "all that was recorded is gone: somebody has removed " in finished.stdout

@@ -110,8 +110,11 @@ class DenialOwner(SessionOwner):
     def gathered(self) -> Spooled:
         """What the watchers have written, when they have ended."""
         late = self.directory.wait_until_written(SPOOL_SECONDS)
+        spools = self.directory.spools()
         with self._modules_found():
-            found = Spooled.read(self.directory.spools())
+            found = Spooled.read(spools)
+        if self._announced and not spools:
+            found.reasons.append(self.directory.gone)
         found.reasons += [f"{path.stem}: its watcher still writes after {SPOOL_SECONDS:.0f} s" for path in late]
         return found
 
