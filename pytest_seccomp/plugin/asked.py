@@ -16,13 +16,19 @@ def start(config: pytest.Config) -> None:
     judges = (options.seccomp_profile, options.seccomp_update_profile) != (None, None)
     judges = judges or bool(options.seccomp_profile_collection or config.getini("seccomp_profile"))
     watches = (options.seccomp_deny_log, options.seccomp_deny_source, options.seccomp_on_denied) != (None, None, None)
+    watches = watches and not options.no_seccomp_deny_log
+    traces = (traces or judges) and not options.no_seccomp_trace
     try:
+        if watches or traces:
+            from pytest_seccomp.plugin import parallel
+
+            parallel.refuse(config)
         # First: its watcher must not be under the filter of the trace
-        if watches and not options.no_seccomp_deny_log:
+        if watches:
             from pytest_seccomp.plugin.denials import start as deny_log
 
             deny_log.start(config)
-        if (traces or judges) and not options.no_seccomp_trace:
+        if traces:
             from pytest_seccomp.recorder import starting
 
             # Importing the rest takes as long as a recorder takes to import what is its own

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from pytest_seccomp.errors import SandboxError
 from pytest_seccomp.linux import execution
 from pytest_seccomp.profile.policy import Policy
 from pytest_seccomp.recorder import protocol
@@ -20,6 +21,12 @@ from pytest_seccomp.sandbox.sandboxes import Sandboxes
 from pytest_seccomp.sandbox.told import Told
 from pytest_seccomp.trace.called import Calls
 from pytest_seccomp.trace.denials import Denial
+
+if not any(one.__module__ == "subprocess" for one in getattr(subprocess.Popen, "__mro__", ())):
+    raise SandboxError(
+        f"subprocess.Popen is not Python's, but that of {subprocess.Popen.__module__}: let it be replaced later, "
+        "or not at all, as by gevent's monkey.patch_all(subprocess=False)"
+    )
 
 _SIGNATURE = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
 _STANDARD = (0, 1, 2)

@@ -297,6 +297,43 @@ def test_sockets_that_are_not_those_of_python(suite: Suite, sockets: str, is_tra
     assert not is_traced or finished.trace().complete
 
 
+@pytest.mark.parametrize("option", ["--workers=2", "--tests-per-worker=auto", ""], ids=["processes", "threads", "ini"])
+def test_tests_that_run_at_once(suite: Suite, option: str) -> None:
+    """As with pytest-parallel: nobody would know whose a call is."""
+    suite.write(
+        "parallel.py",
+        """
+        def pytest_addoption(parser):
+            for name in ("workers", "tests_per_worker"):
+                parser.addoption("--" + name.replace("_", "-"), dest=name)
+                parser.addini(name, "how many")
+        """,
+    )
+    suite.write("test_one.py", "import pytest\n@pytest.mark.seccomp(deny=['getpgid'])\ndef test_one(): pass\n")
+    suite.write("pytest.ini", "[pytest]\n" if option else "[pytest]\ntests_per_worker = 2\n")
+    options, plugins = [option] if option else [], ["parallel"]
+    said = "pytest-parallel runs several tests at once, and nobody knows whose a call is: run them with pytest-xdist"
+    for asked in ("--seccomp-trace=out.ndjson", "--seccomp-deny-log=denied.ndjson"):
+        refused = suite.run(asked, *options, plugins=plugins).expect(pytest.ExitCode.USAGE_ERROR)
+        assert f"pytest-seccomp: {said}" in refused.stderr
+    assert said in suite.run(*options, plugins=plugins).expect(pytest.ExitCode.TESTS_FAILED).stdout
+    suite.run("--no-seccomp-trace", "--deselect=test_one.py::test_one", *options, plugins=plugins).expect(
+        pytest.ExitCode.NO_TESTS_COLLECTED
+    )
+    suite.write("pytest.ini", "[pytest]\n")
+    assert suite.trace(plugins=plugins).complete
+
+
+def test_a_popen_that_is_not_that_of_python(suite: Suite) -> None:
+    """As gevent's. One that is made of Python's is."""
+    suite.write("conftest.py", "import subprocess\nclass Popen: pass\nsubprocess.Popen = Popen\n")
+    suite.write("test_run.py", "def test_run(seccomp_run): assert seccomp_run(['/bin/true']).returncode == 0\n")
+    refused = suite.run().expect(pytest.ExitCode.TESTS_FAILED)
+    assert "SandboxError: subprocess.Popen is not Python's, but that of conftest: " in refused.stdout
+    suite.write("conftest.py", "import subprocess\nclass Popen(subprocess.Popen): pass\nsubprocess.Popen = Popen\n")
+    suite.run().expect(0)
+
+
 def test_a_test_that_lowers_the_limit_of_open_files(suite: Suite) -> None:
     """RLIMIT_NOFILE holds for what comes after it, too, but anybody may raise it again as far as the hard one."""
     suite.write(

@@ -10,7 +10,7 @@ from pytest_seccomp.errors import SeccompError, UnusableError
 from pytest_seccomp.gate.verdict import FAIL
 from pytest_seccomp.linux.architecture import native
 from pytest_seccomp.linux.marked import passing
-from pytest_seccomp.plugin import tracing
+from pytest_seccomp.plugin import parallel, tracing
 from pytest_seccomp.plugin.policies import blocks, threads
 from pytest_seccomp.plugin.policies.blocks import FIXTURE, Blocks
 from pytest_seccomp.plugin.policies.handover import HandOver
@@ -53,6 +53,7 @@ def start(session: pytest.Session) -> None:
     own, rules, reason = None, Rules(FAIL, (), None), _NOT_ASKED_FOR
     try:
         rules = Rules.of(config)
+        parallel.refuse(config)
         own = _own_tracing(config, traced, needs)
     except UnusableError as error:
         remedy = _NEEDS_NO_LISTENER if error.reason == ANOTHER_LISTENER else error.remedy
