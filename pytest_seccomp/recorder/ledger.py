@@ -129,6 +129,7 @@ class Ledger:
         self._write_other("harness", "harness", HARNESS, complete=not reasons)
         self.closed = True
         self._by_label.clear()
+        self._spool.check()
         if self._spool.error:
             reasons.append(self._spool.error)
         complete = not reasons

@@ -41,6 +41,14 @@ class Spool:
     def _take_back(self) -> None:
         os.ftruncate(self._descriptor, self._length)
 
+    def check(self) -> None:
+        """See that what was written is there; if it is not, that is an `error`."""
+        try:
+            if os.fstat(self._descriptor).st_size != self._length:
+                self.error = self.error or f"{self.path}: somebody has changed what was recorded"
+        except OSError as error:
+            self.error = self.error or f"{self.path}: {error.strerror}"
+
     def close(self) -> None:
         """Give up the lock, in the name of every process that has inherited it."""
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
@@ -61,6 +69,9 @@ class Unwritten(Spool):
 
     def write(self, line: str) -> None:
         """Leave it."""
+
+    def check(self) -> None:
+        """There is nothing to see."""
 
     def close(self) -> None:
         """There is nothing to close."""

@@ -274,6 +274,7 @@ class Watcher:
         if spool is None:
             return False
         self._write_unjudged(spool)
+        spool.check()
         reasons = [*self._reasons, *filter(None, [spool.error])]
         spool.write(_json({"kind": "end", "complete": not reasons, "reasons": reasons}))
         spool.close()

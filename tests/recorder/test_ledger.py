@@ -1,6 +1,7 @@
 """The ledger: counts by label become the spool's lines."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,22 @@ def test_reasons_are_in_the_end_and_make_it_incomplete(ledger: Ledger, path: Pat
     *_, harness, end = lines(path)
     assert harness["complete"] is False
     assert end == {"kind": "end", "complete": False, "lost": 0, "reasons": ['a "reason"', "\udcff"]}
+
+
+def test_a_spool_that_somebody_has_emptied_makes_it_incomplete(ledger: Ledger, path: Path) -> None:
+    """What is left of it is whole."""
+    ledger.begin(BASE, '"t.py::a"', 0)
+    ledger.end(BASE, '"passed"')
+    os.truncate(path, 0)
+    ledger.begin(BASE, '"t.py::b"', 0)
+    ledger.end(BASE, '"passed"')
+    reason = f"{path}: somebody has changed what was recorded"
+    reasons: list[str] = []
+    assert ledger.close(reasons) is False
+    assert reasons == [reason]
+    test, *_, end = lines(path)
+    assert test["nodeid"] == "t.py::b"
+    assert end == {"kind": "end", "complete": False, "lost": 0, "reasons": [reason]}
 
 
 def test_a_ledger_is_closed_once_and_counts_nothing_after_it(ledger: Ledger, path: Path) -> None:
