@@ -48,7 +48,8 @@ def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
     lock = filelock.FileLock(path, timeout=patience, on_acquired=look)
     while True:
         try:
-            lock.acquire()
+            with _unlogged():
+                lock.acquire()
             break
         except _RemovedMeanwhile:
             continue
@@ -66,7 +67,21 @@ def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
         # Nothing depends on it, so that it is no error: the directory may have become unwritable, or be gone.
         with suppress(OSError):
             path.unlink()
-        lock.release()
+        with _unlogged():
+            lock.release()
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """What filelock logs at DEBUG would stand in the report of a session that shows such (`--log-cli-level`)."""
+    import logging  # which filelock has imported
+
+    logger = logging.getLogger("filelock")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """The lock: one holder at a time, no file left behind, and both at once."""
 
 import fcntl
+import logging
 import os
 import re
 import sys
@@ -34,6 +35,15 @@ def is_locked(path: Path) -> bool:
         except BlockingIOError:
             return True
         return False
+
+
+def test_nothing_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """pytest would show it in the session's live log. What the code under test logs by that name is its own."""
+    caplog.set_level(logging.DEBUG)
+    with locked(tmp_path / "out.lock"):
+        assert caplog.records == []
+        logging.getLogger("filelock").debug("somebody else's")
+    assert caplog.messages == ["somebody else's"]
 
 
 def test_the_lock_is_held_in_the_block_and_its_file_gone_after_it(tmp_path: Path) -> None:
