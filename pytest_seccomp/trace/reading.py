@@ -76,13 +76,15 @@ def os_text(error: Exception) -> str:
     if not isinstance(error, OSError):
         return str(error)
     code = errno.errorcode.get(error.errno or 0)
-    return f"{error.strerror or error}{f' ({code})' if code else ''}"
+    return f"{error.strerror or error}{f' ({code})' if code else ''}" if error.args else type(error).__name__
 
 
 def remedy(error: OSError, otherwise: str = "make room or name another place") -> str:
     """What a user can do where files cannot be read or written."""
     if error.errno == errno.EMFILE:
         return "let no test leave a low limit of open files behind (RLIMIT_NOFILE)"
+    if error.errno is None:  # as of a signal handler that raises TimeoutError
+        return "let no test leave a timer behind, or whatever else raises it"
     return otherwise
 
 

@@ -1,5 +1,6 @@
 """Reading files of a trace: the quick way understands what the plain way does, and errors name file and line."""
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -12,7 +13,7 @@ from traces import final_line, lines, run, spooled_test
 
 from pytest_seccomp.errors import TraceError
 from pytest_seccomp.trace import reading
-from pytest_seccomp.trace.reading import LineParser, Remembered, parsed_lines
+from pytest_seccomp.trace.reading import LineParser, Remembered, os_text, parsed_lines, remedy
 from pytest_seccomp.trace.records import Line, Record, Run, Untold
 
 TEST = json.dumps(final_line(spooled_test("t.py::test", [[0xC000003E, 0, {"setup": 2, "call": 7}]]))) + "\n"
@@ -155,3 +156,18 @@ def test_what_is_not_understood_is_not_remembered() -> None:
         with pytest.raises(ValueError, match="invalid literal"):
             remembered["x"]
     assert not remembered
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "what_to_do"),
+    [
+        (OSError(errno.ENOSPC, "No space left"), "No space left (ENOSPC)", "make room"),
+        (OSError(errno.EMFILE, "Too many"), "Too many (EMFILE)", "let no test leave a low limit of open files behind"),
+        (TimeoutError(), "TimeoutError", "let no test leave a timer behind"),
+        (TimeoutError("too late"), "too late", "let no test leave a timer behind"),
+    ],
+)
+def test_errors_have_words_and_a_remedy(error: OSError, text: str, what_to_do: str) -> None:
+    """Also those that are none of the system: a signal handler that a test has left raises them anywhere."""
+    assert os_text(error) == text
+    assert remedy(error).startswith(what_to_do)
