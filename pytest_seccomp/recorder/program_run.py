@@ -5,10 +5,11 @@ import os
 import platform
 import shlex
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from signal import Signals
 
-from pytest_seccomp.errors import SeccompError, TraceError
+from pytest_seccomp.errors import RecorderError, SeccompError, TraceError
 from pytest_seccomp.recorder import program_wait, salvage
 from pytest_seccomp.recorder.candidates import first_that_works, in_words
 from pytest_seccomp.recorder.program import TracedProgram
@@ -113,7 +114,9 @@ class ProgramRun:
         return written
 
     def _describe(self, run: Run) -> None:
-        salvage.describe(self.directory, self.destination, run, append=self.append)
+        # The program runs already: it may have removed the directory, or filled the disk. `write` finds out and tells
+        with suppress(RecorderError):
+            salvage.describe(self.directory, self.destination, run, append=self.append)
 
     def _run(self, exit_status: int | None, reasons: list[str]) -> Run:
         uname = os.uname()

@@ -73,10 +73,12 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def record(folder: Path, *command: str | Path, options: Sequence[str] = ()) -> Recording:
-    """Begin to record a command."""
+def record(
+    folder: Path, *command: str | Path, options: Sequence[str] = (), main: Sequence[str] = ("-m", "pytest_seccomp")
+) -> Recording:
+    """Begin to record a command. `main` is what Python runs."""
     token = uuid.uuid4().hex
-    program = [sys.executable, "-m", "pytest_seccomp", "record", "-o", "out.ndjson", *options, "--", *command]
+    program = [sys.executable, *main, "record", "-o", "out.ndjson", *options, "--", *command]
     process = subprocess.Popen(
         program,
         cwd=folder,
@@ -243,9 +245,29 @@ def test_a_recorder_that_is_killed(tmp_path: Path) -> None:
     assert recording.lines()[0]["complete"] is False
 
 
+LATE = """
+import sys
+from pytest_seccomp.cli import main
+from pytest_seccomp.recorder import salvage
+
+describe = salvage.describe
+
+def describe_late(directory, *rest, **options):
+    while directory.path.exists():
+        pass
+    describe(directory, *rest, **options)
+
+salvage.describe = describe_late
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("main", [("-m", "pytest_seccomp"), ("-c", LATE)], ids=["at any time", "at once"])
 @pytest.mark.parametrize("backend", ["notify", pytest.param("ebpf", marks=pytest.mark.needs("bpf"))])
-def test_a_program_that_removes_what_was_recorded(tmp_path: Path, backend: str) -> None:
-    recording = record(tmp_path, "/bin/sh", "-c", "rm -r pytest-seccomp-*", options=["--backend", backend])
+def test_a_program_that_removes_what_was_recorded(tmp_path: Path, backend: str, main: Sequence[str]) -> None:
+    # What was there when rm looked may have another name when it comes to it
+    program = "while [ -e pytest-seccomp-* ]; do rm -rf pytest-seccomp-*; done"
+    recording = record(tmp_path, "/bin/sh", "-c", program, options=["--backend", backend], main=main)
     status, _, err = recording.end()
     assert status == 0
     assert f"out.ndjson: INCOMPLETE, {backend}, 0 calls of 0 kinds\n" in err
